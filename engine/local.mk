@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += %D%/libengine.a
+%C%_libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENBLAS_CFLAGS)
+%C%_libengine_a_CFLAGS = $(AM_CFLAGS) -O3
+# What a program that links libengine.a needs besides.
+ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
+%C%_libengine_a_SOURCES = \
+	%D%/arena.h \
+	%D%/dtype.h \
+	%D%/dynamic.h \
+	%D%/engine.h \
+	%D%/error.c %D%/error.h \
+	%D%/graph.h \
+	%D%/model.h \
+	%D%/op.h \
+	%D%/plan.h \
+	%D%/pool.h \
+	%D%/runner.h \
+	%D%/shape.h \
+	%D%/tensor.h
+
+include engine/onnx/local.mk
+include engine/ops/local.mk
+include engine/kernels/local.mk
+include engine/optimise/local.mk

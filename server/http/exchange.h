@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/http/exchange.h - one HTTP request and its one reply.
+ *
+ * A handler runs on the exchange's network thread with the whole body at hand. It either replies
+ * before it returns, or calls exchange_defer() and lets any thread reply later, exactly once. The
+ * exchange is gone after the reply. */
+#ifndef SERVER_HTTP_EXCHANGE_H
+#define SERVER_HTTP_EXCHANGE_H
+
+#include "proto/problem.h"
+#include "proto/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct exchange;
+
+const char *exchange_method(const struct exchange *exchange);
+/* A {param} of the route's template, decoded once; NULL if the template has none of that name. */
+const char *exchange_param(const struct exchange *exchange, const char *name);
+/* NULL if absent. Name is case-insensitive. */
+const char *exchange_header(const struct exchange *exchange, const char *name);
+const char *exchange_query(const struct exchange *exchange, const char *name);
+const void *exchange_body(const struct exchange *exchange, size_t *ret_bytes);
+/* CLOCK_MONOTONIC when the request line had arrived, and by when it must be answered. */
+uint64_t exchange_start_ns(const struct exchange *exchange);
+uint64_t exchange_deadline_ns(const struct exchange *exchange);
+/* For the access log: set by handlers, copied. */
+void exchange_note_model(struct exchange *exchange, const char *model, const char *version);
+/* Microseconds of a phase, for the access log. */
+void exchange_note_phases(struct exchange *exchange, uint64_t queue_us, uint64_t compute_us,
+                          int batch_size);
+
+/* The reply comes later, from any thread. Until then the connection is suspended. */
+void exchange_defer(struct exchange *exchange);
+/* After exchange_defer(): true once the client has gone or the deadline has passed; work on it may
+ * be dropped, but a reply must still be made. Any thread. */
+bool exchange_is_abandoned(const struct exchange *exchange);
+
+/* Adds a header to the reply to come; both strings are copied. */
+void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
+/* Takes over body's memory (body is empty afterwards). An empty body gives no Content-Type. */
+void exchange_reply(struct exchange *exchange, int status, const char *content_type,
+                    struct text *body);
+/* {"error": text} with the problem's status and Retry-After. */
+void exchange_reply_problem(struct exchange *exchange, const struct problem *problem);
+
+#endif

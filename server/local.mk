@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# All but main.c, so that tests can link it.
+noinst_LIBRARIES += %D%/libserver.a
+%C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
+SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS)
+%C%_libserver_a_SOURCES = \
+	%D%/options.h \
+	%D%/services.h
+
+include server/http/local.mk
+include server/handlers/local.mk
+include server/serving/local.mk
+include server/observe/local.mk
