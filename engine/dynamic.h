@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/dynamic.h - the executor for what a static plan cannot hold: data-dependent shapes, control
  * flow, strings, sequences. It walks the graph node by node, infers each from actual values and
- * takes memory from an arena that is given back after the run. What OP_DYNAMIC operators may call. */
+ * takes memory from an arena that is given back after the run. What OP_DYNAMIC operators may call.
+ *
+ * It never runs a node in place and never reuses a value's memory within a run (an iteration of a
+ * Loop), so an operator may keep views of its inputs inside its outputs: SequenceConstruct copies
+ * struct tensor, string operators copy struct bytes, not what they point at. The outputs of an
+ * OP_DYNAMIC operator have their data allocated after infer like any other's (for sequences an array
+ * of struct tensor, for strings one of struct bytes); run fills them. */
 #ifndef ENGINE_DYNAMIC_H
 #define ENGINE_DYNAMIC_H
 
