@@ -5,8 +5,8 @@ noinst_LIBRARIES += %D%/libengine.a
 # What a program that links libengine.a needs besides.
 ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 %C%_libengine_a_SOURCES = \
-	%D%/arena.h \
-	%D%/dtype.h \
+	%D%/arena.c %D%/arena.h \
+	%D%/dtype.c %D%/dtype.h \
 	%D%/dynamic.h \
 	%D%/engine.h \
 	%D%/error.c %D%/error.h \
@@ -14,10 +14,10 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/model.h \
 	%D%/op.h \
 	%D%/plan.h \
-	%D%/pool.h \
+	%D%/pool.c %D%/pool.h \
 	%D%/runner.h \
-	%D%/shape.h \
-	%D%/tensor.h
+	%D%/shape.c %D%/shape.h \
+	%D%/tensor.c %D%/tensor.h
 
 include engine/onnx/local.mk
 include engine/ops/local.mk
