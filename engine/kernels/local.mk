@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-engine_libengine_a_SOURCES +=
+engine_libengine_a_SOURCES += \
+	%D%/cpu.c %D%/cpu.h
