@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-engine_libengine_a_SOURCES +=
+engine_libengine_a_SOURCES += \
+	%D%/legalise.h \
+	%D%/onnx_model.h
