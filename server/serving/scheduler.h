@@ -8,6 +8,9 @@
 
 struct scheduler;
 
+/* priority of a request that names none; 1 is the highest, more than this is background. */
+enum { JOB_PRIORITY_DEFAULT = 100 };
+
 /* One prediction on its way. Its owner is whoever holds it: the handler until submit, the scheduler
  * until `finish` is called, the callee of `finish` afterwards. */
 struct infer_job {
@@ -15,7 +18,7 @@ struct infer_job {
     struct tensor *inputs;               /* one for each model input, in the model's order */
     int64_t rows;                        /* dimension 0 when the entry is batchable, else 1 */
     uint64_t deadline_ns;                /* CLOCK_MONOTONIC */
-    int priority;                        /* lower goes first; 0 is the default class's neighbour */
+    int priority;                        /* lower goes first: see JOB_PRIORITY_DEFAULT */
     bool (*is_abandoned)(const struct infer_job *job);
     /* On a worker thread, once. `outputs` (model order, this job's rows only) are valid during the
      * call, NULL when problem->status != 0. */
@@ -25,11 +28,26 @@ struct infer_job {
     uint64_t queued_ns, started_ns, computed_ns;
     int64_t batch_rows;
     int64_t generation;
-    struct infer_job *next;
+    struct infer_job *next;              /* the scheduler's, while it holds the job */
+    uint64_t shape_key;                  /* the scheduler's: jobs with unlike keys never join */
 };
 
-/* Takes the job over. False (job untouched, `problem` set: 429 or 503 with Retry-After, 504) when the
- * queue is full or the deadline cannot be met. Any thread. */
+/* Starts options->workers threads. Borrows its arguments. NULL sets `problem`. */
+struct scheduler *scheduler_create(const struct options *options, struct log *log,
+                                   struct metrics *metrics, struct problem *problem);
+/* From now on every submit is refused with 503. Returns at once. */
+void scheduler_close(struct scheduler *scheduler);
+/* Closes, finishes what is queued (what has passed its deadline: 504), stops the threads. */
+void scheduler_destroy(struct scheduler *scheduler);
+/* Predictions queued or under way. */
+int64_t scheduler_pending(const struct scheduler *scheduler);
+
+/* Runs the job on the calling thread and calls finish before it returns, if the model is known to be
+ * so cheap that a worker is not worth waking (options->inline_us_max) and nothing is ahead of it.
+ * False: nothing has happened; submit it. */
+bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job);
+/* Takes the job over. False (job untouched, `problem` set: 503 with Retry-After, 504) when the queue
+ * is full or the deadline cannot be met. Any thread. */
 bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct problem *problem);
 
 #endif
