@@ -47,6 +47,8 @@ struct op_infer {
     const struct tensor *inputs;
     struct tensor *outputs;        /* fill dtype and shape; absent outputs may be left alone */
     size_t scratch_bytes;          /* fill: what run needs for one call (0 before) */
+    bool dynamic;                  /* fill with true if this node, for these types, must run as an
+                                      OP_DYNAMIC one does (Cast to string) */
     int threads;                   /* of the pool that run will get: scratch may depend on it */
     struct arena *arena;           /* temporary memory for infer itself */
 };
@@ -60,7 +62,7 @@ struct op_call {
     struct tensor *const *outputs;        /* NULL for one that nobody reads and that is optional */
     void *scratch;                 /* 64-byte aligned, or NULL when scratch_bytes was 0 */
     struct pool *pool;             /* NULL: one thread */
-    struct dynamic *dynamic;       /* OP_DYNAMIC only: see engine/dynamic.h */
+    struct dynamic *dynamic;       /* set by the dynamic executor: see engine/dynamic.h */
 };
 
 struct op_def {
@@ -74,6 +76,8 @@ struct op_def {
     uint64_t dtypes;               /* DTYPE_BIT()s accepted for input 0; 0: infer decides */
     size_t params_size;
     enum engine_status (*init)(const struct op_init *init, struct engine_error *err);   /* may be NULL */
+    /* An OP_DYNAMIC op may leave an output's dtype NONE (or have no infer at all): run fills the
+     * whole struct tensor then, with memory from dynamic_alloc(). */
     enum engine_status (*infer)(struct op_infer *infer, struct engine_error *err);
     /* Fails only on what data alone can tell (an index out of range): BAD_INPUT. */
     enum engine_status (*run)(const struct op_call *call, struct engine_error *err);
