@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
-	%D%/cpu.c %D%/cpu.h
+	%D%/cpu.c %D%/cpu.h \
+	%D%/gemm.c %D%/gemm.h

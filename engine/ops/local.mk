@@ -1,3 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
-	%D%/op_table.c
+	%D%/families.h \
+	%D%/gemm.c \
+	%D%/matmul.c \
+	%D%/op_table.c \
+	%D%/product.c %D%/product.h

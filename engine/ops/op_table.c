@@ -2,11 +2,15 @@
  * The list of operator families. */
 #include "engine/op.h"
 
+#include "engine/ops/families.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 const struct op_def *const op_families[] = {
+    gemm_ops,
+    matmul_ops,
     NULL,
 };
 
