@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/ops/families.h - the families of operators, one a file, that op_table.c lists. Each array
- * is closed by an entry whose name is NULL. Alphabetical. */
+ * engine/ops/families.h - the operator families, one a file: X(name) for each array ops_<name>,
+ * closed by an entry whose name is NULL. Alphabetical. A new family is one line here and its file
+ * in local.mk. */
 #ifndef ENGINE_OPS_FAMILIES_H
 #define ENGINE_OPS_FAMILIES_H
 
 #include "engine/op.h"
 
-extern const struct op_def gemm_ops[];
-extern const struct op_def matmul_ops[];
+#define OP_FAMILY_MAP(X) \
+    X(gemm) \
+    X(matmul) \
+    X(transpose) \
+    X(view)
+
+#define X(name) extern const struct op_def ops_##name[];
+OP_FAMILY_MAP(X)
+#undef X
 
 #endif

@@ -158,7 +158,7 @@ static enum engine_status gemm_run(const struct op_call *call, struct engine_err
     return ENGINE_OK;
 }
 
-const struct op_def gemm_ops[] = {
+const struct op_def ops_gemm[] = {
     {.domain = "", .name = "Gemm", .since = 11, .inputs_min = 2, .inputs_max = 3, .outputs_min = 1,
      .outputs_max = 1, .dtypes = PRODUCT_DTYPES, .params_size = sizeof(struct gemm_params),
      .init = gemm_init, .infer = gemm_infer, .run = gemm_run},

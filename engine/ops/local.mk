@@ -4,4 +4,7 @@ engine_libengine_a_SOURCES += \
 	%D%/gemm.c \
 	%D%/matmul.c \
 	%D%/op_table.c \
-	%D%/product.c %D%/product.h
+	%D%/operands.c %D%/operands.h \
+	%D%/product.c %D%/product.h \
+	%D%/transpose.c \
+	%D%/view.c

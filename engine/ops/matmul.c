@@ -132,7 +132,7 @@ static enum engine_status matmul_run(const struct op_call *call, struct engine_e
     return ENGINE_OK;
 }
 
-const struct op_def matmul_ops[] = {
+const struct op_def ops_matmul[] = {
     {.domain = "", .name = "MatMul", .since = 1, .inputs_min = 2, .inputs_max = 2, .outputs_min = 1,
      .outputs_max = 1, .dtypes = PRODUCT_DTYPES, .infer = matmul_infer, .run = matmul_run},
     {0},

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The list of operator families. */
-#include "engine/op.h"
-
 #include "engine/ops/families.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-const struct op_def *const op_families[] = {
-    gemm_ops,
-    matmul_ops,
-    NULL,
-};
+#define X(name) ops_##name,
+const struct op_def *const op_families[] = {OP_FAMILY_MAP(X) NULL};
+#undef X
 
 const struct op_def *op_next(const struct op_def *op)
 {
