@@ -4,7 +4,9 @@ noinst_LIBRARIES += %D%/libserver.a
 %C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS)
 %C%_libserver_a_SOURCES = \
-	%D%/options.h \
+	%D%/options.c %D%/options.h \
+	%D%/options_help.c \
+	%D%/options_table.c %D%/options_table.h \
 	%D%/services.h
 
 include server/http/local.mk
