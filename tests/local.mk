@@ -4,3 +4,5 @@
 include tests/engine/local.mk
 include tests/proto/local.mk
 include tests/server/local.mk
+
+dist_check_SCRIPTS += %D%/check_layering.sh
