@@ -6,6 +6,7 @@
 #define SERVER_OBSERVE_STATISTICS_H
 
 #include "proto/text.h"
+#include "server/observe/histogram.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,24 @@ enum stats_load_failure { STATS_LOAD_FAILURE_MAP(X) STATS_LOAD_FAILURE_COUNT };
 
 struct model_stats;
 
+/* All that was counted, summed at about one moment. */
+struct model_totals {
+    struct histogram_totals phases[STATS_PHASE_COUNT];   /* ns; successes only */
+    struct histogram_totals batch_rows;                  /* one observation for each execution */
+    uint64_t requests[STATS_PROTOCOL_COUNT];             /* successes and failures */
+    uint64_t failures, failure_ns;
+    uint64_t rows;                                       /* of successes */
+    uint64_t last_ms;                                    /* Unix time of the last success; 0: none */
+    uint64_t load_failures[STATS_LOAD_FAILURE_COUNT];
+    int64_t queued_rows;
+    int64_t memory_bytes;
+    bool ready;
+};
+
+/* Made and destroyed by struct metrics alone. Both names are copied. NULL when out of memory. */
+struct model_stats *stats_create(const char *name, const char *version);
+void stats_destroy(struct model_stats *stats);
+
 const char *stats_model_name(const struct model_stats *stats);
 const char *stats_model_version(const struct model_stats *stats);
 
@@ -41,15 +60,17 @@ void stats_success(struct model_stats *stats, enum stats_protocol protocol, int6
                    const uint64_t phase_ns[STATS_PHASE_COUNT]);
 /* One that this model refused or could not answer. */
 void stats_failure(struct model_stats *stats, enum stats_protocol protocol, uint64_t total_ns);
-/* One run of the model over `rows` rows of `requests` requests. */
-void stats_execution(struct model_stats *stats, int64_t rows, int64_t requests,
-                     uint64_t gather_ns, uint64_t compute_ns, uint64_t scatter_ns);
+/* One run of the model over `rows` rows, joined from one request or more. */
+void stats_execution(struct model_stats *stats, int64_t rows, uint64_t gather_ns,
+                     uint64_t compute_ns, uint64_t scatter_ns);
 /* Rows waiting in the model's queue: add what comes, subtract what goes. */
 void stats_queue_rows(struct model_stats *stats, int64_t amount);
 int64_t stats_queued_rows(const struct model_stats *stats);
-void stats_load(struct model_stats *stats, bool ready, int64_t memory_bytes);
+/* The version serves (with this much memory) from now on, or no longer does. */
+void stats_set_ready(struct model_stats *stats, bool ready, int64_t memory_bytes);
 void stats_load_failed(struct model_stats *stats, enum stats_load_failure why);
 
+void stats_collect(const struct model_stats *stats, struct model_totals *ret_totals);
 /* One element of Triton's "model_stats" array. */
 void stats_encode(const struct model_stats *stats, struct text *text);
 
