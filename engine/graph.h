@@ -101,7 +101,7 @@ struct graph {
     struct value *values;
     int n_nodes, cap_nodes;
     struct node *nodes;            /* after graph_seal(): topological, none removed */
-    int n_inputs, n_outputs;
+    int n_inputs, n_outputs, cap_inputs, cap_outputs;
     int *inputs, *outputs;         /* value ids; initializers are not among the inputs */
     int n_uses, cap_uses;          /* kept by graph.c */
     struct graph_use *uses;

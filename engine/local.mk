@@ -10,8 +10,11 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/dynamic.h \
 	%D%/engine.h \
 	%D%/error.c %D%/error.h \
-	%D%/graph.h \
+	%D%/graph.c %D%/graph.h \
+	%D%/graph_resolve.c \
+	%D%/graph_seal.c \
 	%D%/model.h \
+	%D%/node_attributes.c \
 	%D%/op.h \
 	%D%/plan.h \
 	%D%/pool.c %D%/pool.h \

@@ -18,6 +18,11 @@ check_PROGRAMS += %D%/test_error
 %C%_test_error_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_error_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_graph
+%C%_test_graph_SOURCES = %D%/test_graph.c $(RUN_SUITE)
+%C%_test_graph_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_graph_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(RUN_SUITE)
 %C%_test_pool_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
