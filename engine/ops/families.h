@@ -8,8 +8,10 @@
 #include "engine/op.h"
 
 #define OP_FAMILY_MAP(X) \
+    X(conv) \
     X(gemm) \
     X(matmul) \
+    X(pool) \
     X(transpose) \
     X(view)
 

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * MaxPool, AveragePool, LpPool and their global forms, for planes stored channel by channel. */
+#include "engine/kernels/window_pool.h"
+#include "engine/op.h"
+#include "engine/ops/families.h"
+#include "engine/ops/window_form.h"
+
+#include <string.h>
+
+#define POOL_DTYPES \
+    (DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F64) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16))
+#define MAX_DTYPES (POOL_DTYPES | DTYPE_BIT(DTYPE_I8) | DTYPE_BIT(DTYPE_U8))
+
+enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_NORM };
+
+struct pool_params {
+    struct window_form form;
+    enum pool_kind kind;
+    bool global;
+    bool column_major;          /* of MaxPool's indices */
+    enum window_mean mean;
+    int64_t p;
+};
+
+static enum engine_status pool_init(const struct op_init *init, struct engine_error *err)
+{
+    static const struct {
+        const char *name;
+        enum pool_kind kind;
+        bool global;
+    } kinds[] = {
+        {"MaxPool", POOL_MAX, false},          {"AveragePool", POOL_AVERAGE, false},
+        {"LpPool", POOL_NORM, false},          {"GlobalMaxPool", POOL_MAX, true},
+        {"GlobalAveragePool", POOL_AVERAGE, true}, {"GlobalLpPool", POOL_NORM, true},
+    };
+    struct pool_params *params = init->params;
+    const struct node *node = init->node;
+    enum engine_status status = window_form_read(node, &params->form, err);
+
+    if (status != ENGINE_OK)
+        return status;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(node->op_type, kinds[i].name) == 0) {
+            params->kind = kinds[i].kind;
+            params->global = kinds[i].global;
+        }
+    }
+    if (!params->global && !params->form.has_kernel)
+        return op_fail(node, err, "kernel_shape is missing");
+    params->column_major = node_int(node, "storage_order", 0) != 0;
+    params->mean = node_int(node, "count_include_pad", 0) != 0 ? WINDOW_MEAN_WITH_PADDING : WINDOW_MEAN;
+    params->p = node_int(node, "p", 2);
+    if (params->p < 1)
+        return op_fail(node, err, "p is %lld", (long long)params->p);
+    return ENGINE_OK;
+}
+
+/* A global pool's one window is as large as the input. NULL, or what does not fit. */
+static const char *pool_window(const struct pool_params *params, const struct shape *x,
+                               struct window *ret)
+{
+    int rank = x->rank - 2;
+
+    if (rank < 1)
+        return "input must have a batch, channels and at least one spatial dimension";
+    if (!params->global)
+        return window_fit(&params->form, rank,
+                          x->dims + 2, params->form.kernel + WINDOW_DIMS - params->form.rank, ret);
+    *ret = (struct window){.in = {1, 1, 1}, .out = {1, 1, 1}, .kernel = {1, 1, 1},
+                           .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+    ret->in[2] = ret->kernel[2] = shape_product(x, 2, x->rank);
+    return NULL;
+}
+
+static enum engine_status pool_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct pool_params *params = infer->params;
+    const struct tensor *x = &infer->inputs[0];
+    struct shape *out = &infer->outputs[0].shape;
+    char text[SHAPE_TEXT_MAX];
+    struct window window;
+    const char *problem = pool_window(params, &x->shape, &window);
+
+    if (problem != NULL)
+        return op_fail(infer->node, err, "%s (input %s)", problem,
+                       shape_text(&x->shape, text, sizeof(text)));
+    infer->outputs[0].dtype = x->dtype;
+    *out = x->shape;
+    for (int i = 2; i < out->rank; i++)
+        out->dims[i] = params->global ? 1 : window.out[i - 2 + WINDOW_DIMS - (out->rank - 2)];
+    if (infer->n_outputs > 1) {
+        infer->outputs[1].dtype = DTYPE_I64;
+        infer->outputs[1].shape = *out;
+    }
+    return ENGINE_OK;
+}
+
+/* What the threads share: planes in equal stretches. */
+struct pool_work {
+    const struct pool_params *params;
+    struct window window;
+    enum dtype dtype;
+    int64_t planes, stretch;
+    const char *x;
+    char *y;
+    int64_t *indices;
+};
+
+static void pool_plane(const struct pool_work *work, int64_t plane)
+{
+    int64_t in = window_in_size(&work->window), out = window_out_size(&work->window);
+    size_t size = dtype_size(work->dtype);
+    const void *x = work->x + (size_t)(plane * in) * size;
+    void *y = work->y + (size_t)(plane * out) * size;
+    int64_t *indices = work->indices != NULL ? work->indices + plane * out : NULL;
+
+    switch (work->params->kind) {
+    case POOL_MAX:
+        window_max(&work->window, work->dtype, x, work->params->column_major, y, indices);
+        for (int64_t i = 0; indices != NULL && i < out; i++)
+            indices[i] += plane * in;
+        break;
+    case POOL_AVERAGE:
+        window_average(&work->window, work->dtype, work->params->mean, x, y);
+        break;
+    case POOL_NORM:
+        window_norm(&work->window, work->dtype, work->params->p, x, y);
+        break;
+    }
+}
+
+static void pool_task(void *arg, int task, int thread)
+{
+    const struct pool_work *work = arg;
+    int64_t from = task * work->stretch, to = from + work->stretch;
+
+    (void)thread;
+    for (int64_t plane = from; plane < to && plane < work->planes; plane++)
+        pool_plane(work, plane);
+}
+
+static enum engine_status pool_op_run(const struct op_call *call, struct engine_error *err)
+{
+    const struct tensor *x = call->inputs[0];
+    const struct tensor *indices = call->n_outputs > 1 ? call->outputs[1] : NULL;
+    struct pool_work work = {.params = call->params, .dtype = x->dtype, .x = x->data,
+                             .y = call->outputs[0]->data,
+                             .indices = indices != NULL ? indices->data : NULL};
+    int threads = pool_threads(call->pool);
+    const char *problem = pool_window(work.params, &x->shape, &work.window);
+
+    if (problem != NULL)
+        return op_fail(call->node, err, "%s", problem);
+    work.planes = x->shape.dims[0] * x->shape.dims[1];
+    work.stretch = (work.planes + threads - 1) / threads;
+    if (work.planes > 0)
+        pool_run(call->pool, threads, pool_task, &work);
+    return ENGINE_OK;
+}
+
+#define POOL_ENTRY(NAME, DTYPES, OUTPUTS_MAX) \
+    {.domain = "", .name = NAME, .since = 1, .inputs_min = 1, .inputs_max = 1, .outputs_min = 1, \
+     .outputs_max = OUTPUTS_MAX, .flags = OP_PARALLEL, .dtypes = DTYPES, \
+     .params_size = sizeof(struct pool_params), .init = pool_init, .infer = pool_infer, \
+     .run = pool_op_run}
+
+const struct op_def ops_pool[] = {
+    POOL_ENTRY("MaxPool", MAX_DTYPES, 2),
+    POOL_ENTRY("AveragePool", POOL_DTYPES, 1),
+    POOL_ENTRY("LpPool", POOL_DTYPES, 1),
+    POOL_ENTRY("GlobalMaxPool", MAX_DTYPES, 1),
+    POOL_ENTRY("GlobalAveragePool", POOL_DTYPES, 1),
+    POOL_ENTRY("GlobalLpPool", POOL_DTYPES, 1),
+    {0},
+};
