@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
 	%D%/conv.c %D%/conv.h \
+	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/move.c %D%/move.h \
+	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \
 	%D%/window_pool.c %D%/window_pool.h

@@ -8,11 +8,15 @@
 #include "engine/op.h"
 
 #define OP_FAMILY_MAP(X) \
+    X(arith) \
+    X(compare) \
     X(conv) \
     X(gemm) \
     X(matmul) \
     X(pool) \
+    X(select) \
     X(transpose) \
+    X(unary) \
     X(view)
 
 #define X(name) extern const struct op_def ops_##name[];

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/arith.c \
+	%D%/broadcast.c %D%/broadcast.h \
+	%D%/compare.c \
 	%D%/conv.c \
+	%D%/elementwise.c %D%/elementwise.h \
 	%D%/families.h \
 	%D%/gemm.c \
 	%D%/matmul.c \
@@ -8,6 +12,9 @@ engine_libengine_a_SOURCES += \
 	%D%/operands.c %D%/operands.h \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
+	%D%/rows.h \
+	%D%/select.c \
 	%D%/transpose.c \
+	%D%/unary.c \
 	%D%/view.c \
 	%D%/window_form.c %D%/window_form.h

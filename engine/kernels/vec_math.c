@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/kernels/vec_math.h"
+
+#include "engine/kernels/cpu.h"
+
+#include <math.h>
+#include <stdint.h>
+
+struct vec_math {
+    void (*exp)(size_t n, const float *x, float *y);
+    void (*log)(size_t n, const float *x, float *y);
+    void (*tanh)(size_t n, const float *x, float *y);
+    void (*sigmoid)(size_t n, const float *x, float *y);
+    void (*erf)(size_t n, const float *x, float *y);
+    void (*gelu)(size_t n, const float *x, float *y);
+    void (*gelu_tanh)(size_t n, const float *x, float *y);
+    void (*swish)(size_t n, float alpha, const float *x, float *y);
+    float (*max)(size_t n, const float *x);
+    float (*exp_sum)(size_t n, float shift, const float *x, float *y);
+    float (*sum)(size_t n, const float *x);
+    float (*sum_squares)(size_t n, float shift, const float *x);
+    float (*sum_abs)(size_t n, const float *x);
+    void (*normalise)(size_t n, float shift, float factor, const float *scale, const float *bias,
+                      const float *x, float *y);
+};
+
+#define NAME(x) generic_##x
+#define LANES 4
+#include "engine/kernels/vec_math_body.h"
+#undef NAME
+#undef LANES
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define NAME(x) avx2_##x
+#define LANES 8
+#include "engine/kernels/vec_math_body.h"
+#undef NAME
+#undef LANES
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
+#define NAME(x) avx512_##x
+#define LANES 16
+#include "engine/kernels/vec_math_body.h"
+#undef NAME
+#undef LANES
+#pragma GCC pop_options
+#else
+#define avx2_table generic_table
+#define avx512_table generic_table
+#endif
+
+static const struct vec_math *const tables[ISA_COUNT] = {
+    [ISA_GENERIC] = &generic_table,
+    [ISA_AVX2] = &avx2_table,
+    [ISA_AVX512] = &avx512_table,
+};
+
+void vec_exp_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->exp(n, x, y);
+}
+
+void vec_log_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->log(n, x, y);
+}
+
+void vec_tanh_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->tanh(n, x, y);
+}
+
+void vec_sigmoid_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->sigmoid(n, x, y);
+}
+
+void vec_erf_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->erf(n, x, y);
+}
+
+void vec_swish_f32(size_t n, float alpha, const float *x, float *y)
+{
+    tables[cpu_isa()]->swish(n, alpha, x, y);
+}
+
+void vec_gelu_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->gelu(n, x, y);
+}
+
+void vec_gelu_tanh_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->gelu_tanh(n, x, y);
+}
+
+float vec_max_f32(size_t n, const float *x)
+{
+    return tables[cpu_isa()]->max(n, x);
+}
+
+float vec_exp_sum_f32(size_t n, float shift, const float *x, float *y)
+{
+    return tables[cpu_isa()]->exp_sum(n, shift, x, y);
+}
+
+float vec_sum_f32(size_t n, const float *x)
+{
+    return tables[cpu_isa()]->sum(n, x);
+}
+
+float vec_sum_squares_f32(size_t n, float shift, const float *x)
+{
+    return tables[cpu_isa()]->sum_squares(n, shift, x);
+}
+
+float vec_sum_abs_f32(size_t n, const float *x)
+{
+    return tables[cpu_isa()]->sum_abs(n, x);
+}
+
+void vec_normalise_f32(size_t n, float shift, float factor, const float *scale, const float *bias,
+                       const float *x, float *y)
+{
+    tables[cpu_isa()]->normalise(n, shift, factor, scale, bias, x, y);
+}
