@@ -81,9 +81,10 @@ const char *window_fit(const struct window_form *form, int rank, const int64_t *
             return "the kernel is larger than the padded input";
         ret->out[d] = room / ret->stride[d] + 1;
         /* Rounded up, but a window that would start in the padding at the end is left out. */
-        if (form->ceil && room % ret->stride[d] != 0 &&
-            ret->out[d] * ret->stride[d] < ret->in[d] + ret->pad_begin[d])
+        if (form->ceil && room % ret->stride[d] != 0)
             ret->out[d]++;
+        if (form->ceil && (ret->out[d] - 1) * ret->stride[d] >= ret->in[d] + ret->pad_begin[d])
+            ret->out[d]--;
     }
     return 0;
 }

@@ -2,11 +2,18 @@
 ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 ENGINE_TEST_LIBS = $(ENGINE_LIBS) $(CHECK_LIBS)
 RUN_SUITE = tests/support/run_suite.c tests/support/run_suite.h
+CONV_REFERENCE = tests/support/conv_reference.c tests/support/conv_reference.h
+OP_CASE = tests/support/op_case.c tests/support/op_case.h
 
 check_PROGRAMS += %D%/test_arena
 %C%_test_arena_SOURCES = %D%/test_arena.c $(RUN_SUITE)
 %C%_test_arena_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_arena_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_conv
+%C%_test_conv_SOURCES = %D%/test_conv.c $(CONV_REFERENCE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_conv_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_conv_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_dtype
 %C%_test_dtype_SOURCES = %D%/test_dtype.c $(RUN_SUITE)
@@ -23,10 +30,20 @@ check_PROGRAMS += %D%/test_graph
 %C%_test_graph_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_graph_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_matmul
+%C%_test_matmul_SOURCES = %D%/test_matmul.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_matmul_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_matmul_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(RUN_SUITE)
 %C%_test_pool_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_pool_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_pooling
+%C%_test_pooling_SOURCES = %D%/test_pooling.c $(CONV_REFERENCE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_pooling_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_pooling_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_shape
 %C%_test_shape_SOURCES = %D%/test_shape.c $(RUN_SUITE)
