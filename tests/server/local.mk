@@ -6,3 +6,8 @@ check_PROGRAMS += %D%/test_metrics
 %C%_test_metrics_SOURCES = %D%/test_metrics.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_metrics_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_metrics_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_batcher
+%C%_test_batcher_SOURCES = %D%/test_batcher.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_batcher_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_batcher_LDADD = $(SERVER_TEST_LIBS)
