@@ -109,6 +109,11 @@ size_t arena_bytes(const struct arena *arena)
     return arena->bytes;
 }
 
+size_t arena_left(const struct arena *arena)
+{
+    return arena->bytes_max - arena->bytes;
+}
+
 size_t arena_mark(const struct arena *arena)
 {
     return arena->last != NULL ? arena->last->start + arena->last->used : 0;

@@ -18,6 +18,8 @@ void *arena_calloc(struct arena *arena, size_t count, size_t size);
 /* A copy with a NUL behind it. */
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 size_t arena_bytes(const struct arena *arena);
+/* What the budget still allows. */
+size_t arena_left(const struct arena *arena);
 /* A mark and the way back to it: everything allocated since is given back. */
 size_t arena_mark(const struct arena *arena);
 void arena_reset(struct arena *arena, size_t mark);

@@ -1,4 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
 	%D%/legalise.h \
-	%D%/onnx_model.h
+	%D%/onnx_attribute.c \
+	%D%/onnx_external.c %D%/onnx_external.h \
+	%D%/onnx_function.c \
+	%D%/onnx_graph.c \
+	%D%/onnx_model.c %D%/onnx_model.h \
+	%D%/onnx_names.c %D%/onnx_names.h \
+	%D%/onnx_node.c \
+	%D%/onnx_reader.h \
+	%D%/onnx_scope.c \
+	%D%/onnx_sequence.c \
+	%D%/onnx_sparse.c \
+	%D%/onnx_tensor.c %D%/onnx_tensor.h \
+	%D%/onnx_type.c \
+	%D%/protobuf_reader.c %D%/protobuf_reader.h
