@@ -5,6 +5,7 @@ engine_libengine_a_SOURCES += \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/move.c %D%/move.h \
+	%D%/recurrent.c %D%/recurrent.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \
 	%D%/window_pool.c %D%/window_pool.h

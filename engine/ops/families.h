@@ -14,6 +14,7 @@
     X(gemm) \
     X(matmul) \
     X(pool) \
+    X(rnn) \
     X(select) \
     X(transpose) \
     X(unary) \

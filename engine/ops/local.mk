@@ -12,6 +12,7 @@ engine_libengine_a_SOURCES += \
 	%D%/operands.c %D%/operands.h \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
+	%D%/rnn.c \
 	%D%/rows.h \
 	%D%/select.c \
 	%D%/transpose.c \

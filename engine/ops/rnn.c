@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * RNN, GRU and LSTM in either direction or both, time first or batch first, with sequence lengths.
+ *
+ * The input's products for all time steps are one product before the time loop; inside it there is
+ * one product of the state for the whole batch and then one cell for each sequence. */
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/recurrent.h"
+#include "engine/op.h"
+#include "engine/ops/families.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum kind { KIND_RNN = 1, KIND_GRU = 3, KIND_LSTM = 4 };   /* value: gates */
+enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
+
+struct rnn_params {
+    enum kind kind;
+    int directions;
+    bool reverse[2];
+    bool batch_first;
+    bool linear_before_reset;
+    int64_t hidden;                     /* 0: not stated */
+    struct cell cells[2];
+};
+
+/* The sizes of one call. */
+struct extent {
+    int64_t time, batch, input, hidden, gates;
+};
+
+static enum engine_status read_activations(const struct op_init *init, struct rnn_params *params,
+                                           struct engine_error *err)
+{
+    static const char *const defaults[] = {[KIND_RNN] = "Tanh", [KIND_GRU] = "Sigmoid", [KIND_LSTM] = "Sigmoid"};
+    const struct node *node = init->node;
+    size_t each = params->kind == KIND_RNN ? 1 : params->kind == KIND_GRU ? 2 : 3;
+    size_t count, n_alpha, n_beta;
+    const struct bytes *names = node_strings(node, "activations", &count);
+    const float *alpha = node_floats(node, "activation_alpha", &n_alpha);
+    const float *beta = node_floats(node, "activation_beta", &n_beta);
+
+    if (names != NULL && count != each * (size_t)params->directions)
+        return op_fail(node, err, "%zu activations, expected %zu", count, each * (size_t)params->directions);
+    for (size_t i = 0; i < each * (size_t)params->directions; i++) {
+        struct cell *cell = &params->cells[i / each];
+        struct activation *slot = i % each == 0 ? &cell->f : i % each == 1 ? &cell->g : &cell->h;
+        const char *name = i % each == 0 ? defaults[params->kind] : "Tanh";
+        size_t length = strlen(name);
+
+        if (names != NULL) {
+            name = names[i].data;
+            length = names[i].length;
+        }
+        if (!activation_find(name, length, slot))
+            return op_unsupported(node, err, "activation '%.*s' is unknown", (int)(length < 32 ? length : 32), name);
+        if (i < n_alpha)
+            slot->alpha = alpha[i];
+        if (i < n_beta)
+            slot->beta = beta[i];
+    }
+    return ENGINE_OK;
+}
+
+static enum engine_status init_kind(const struct op_init *init, enum kind kind, struct engine_error *err)
+{
+    const struct node *node = init->node;
+    struct rnn_params *params = init->params;
+    const char *direction = node_string(node, "direction", "forward");
+    float clip = node_float(node, "clip", 0.0f);
+
+    params->kind = kind;
+    params->directions = strcasecmp(direction, "bidirectional") == 0 ? 2 : 1;
+    params->reverse[0] = strcasecmp(direction, "reverse") == 0;
+    params->reverse[1] = true;
+    if (params->directions == 1 && !params->reverse[0] && strcasecmp(direction, "forward") != 0)
+        return op_fail(node, err, "direction '%.32s', expected forward, reverse or bidirectional", direction);
+    params->batch_first = node_int(node, "layout", 0) != 0;
+    params->linear_before_reset = node_int(node, "linear_before_reset", 0) != 0;
+    params->hidden = node_int(node, "hidden_size", 0);
+    for (int d = 0; d < 2; d++) {
+        params->cells[d].clip = clip;
+        params->cells[d].input_forget = node_int(node, "input_forget", 0) != 0;
+    }
+    return read_activations(init, params, err);
+}
+
+static enum engine_status rnn_init(const struct op_init *init, struct engine_error *err)
+{
+    return init_kind(init, KIND_RNN, err);
+}
+
+static enum engine_status gru_init(const struct op_init *init, struct engine_error *err)
+{
+    return init_kind(init, KIND_GRU, err);
+}
+
+static enum engine_status lstm_init(const struct op_init *init, struct engine_error *err)
+{
+    return init_kind(init, KIND_LSTM, err);
+}
+
+static struct extent extent_of(const struct rnn_params *params, const struct shape *x, const struct shape *r)
+{
+    return (struct extent){.time = x->dims[params->batch_first], .batch = x->dims[!params->batch_first],
+                           .input = x->dims[2], .hidden = r->dims[2], .gates = params->kind};
+}
+
+/* One optional or required input against what the others say it must be. */
+static enum engine_status expect(const struct op_infer *infer, int input, const char *name, enum dtype dtype,
+                                 struct shape shape, struct engine_error *err)
+{
+    const struct tensor *tensor = &infer->inputs[input];
+    char want[SHAPE_TEXT_MAX], got[SHAPE_TEXT_MAX];
+
+    if (input >= infer->n_inputs || tensor->dtype == DTYPE_NONE)
+        return ENGINE_OK;
+    if (tensor->dtype == dtype && shape_equal(&tensor->shape, &shape))
+        return ENGINE_OK;
+    return op_fail(infer->node, err, "%s is %s %s, expected %s %s", name, dtype_name(tensor->dtype),
+                   shape_text(&tensor->shape, got, sizeof(got)), dtype_name(dtype),
+                   shape_text(&shape, want, sizeof(want)));
+}
+
+static enum engine_status check_inputs(const struct op_infer *infer, const struct extent *e,
+                                       struct engine_error *err)
+{
+    const struct rnn_params *params = infer->params;
+    int64_t d = params->directions, gh = e->gates * e->hidden;
+    struct shape state = params->batch_first ? (struct shape){3, {e->batch, d, e->hidden}}
+                                             : (struct shape){3, {d, e->batch, e->hidden}};
+    struct shape shapes[INPUTS] = {[W] = {3, {d, gh, e->input}}, [R] = {3, {d, gh, e->hidden}},
+                                   [B] = {2, {d, 2 * gh}}, [LENGTHS] = {1, {e->batch}},
+                                   [INITIAL_H] = state, [INITIAL_C] = state,
+                                   [PEEPHOLES] = {2, {d, 3 * e->hidden}}};
+    static const char *const names[INPUTS] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
+
+    for (int i = W; i < infer->n_inputs && i < INPUTS; i++) {
+        enum engine_status status =
+            expect(infer, i, names[i], i == LENGTHS ? DTYPE_I32 : DTYPE_F32, shapes[i], err);
+
+        if (status != ENGINE_OK)
+            return status;
+    }
+    return ENGINE_OK;
+}
+
+/* Scratch of run, in floats: input products, state products, gates, states, memories, reset states. */
+static int64_t scratch_floats(const struct extent *e, int64_t ret_at[6])
+{
+    int64_t gh = e->gates * e->hidden, states = e->batch * e->hidden;
+    int64_t sizes[6] = {e->time * e->batch * gh, e->batch * gh, e->batch * gh, states, states, states};
+    int64_t at = 0;
+
+    for (int i = 0; i < 6; i++) {
+        ret_at[i] = at;
+        at += (sizes[i] + 15) & ~INT64_C(15);
+    }
+    return at;
+}
+
+static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct rnn_params *params = infer->params;
+    const struct shape *x = &infer->inputs[X].shape, *r = &infer->inputs[R].shape;
+    int64_t d = params->directions, at[6];
+    struct shape all = {4, {0}}, last;
+    enum engine_status status;
+    struct extent e;
+
+    if (infer->inputs[X].dtype != DTYPE_F32)
+        return op_unsupported(infer->node, err, "type %s, only float is supported", dtype_name(infer->inputs[X].dtype));
+    if (x->rank != 3 || r->rank != 3)
+        return op_fail(infer->node, err, "X has rank %d and R rank %d, expected 3", x->rank, r->rank);
+    e = extent_of(params, x, r);
+    if (params->hidden != 0 && params->hidden != e.hidden)
+        return op_fail(infer->node, err, "hidden_size %lld, but R has %lld", (long long)params->hidden,
+                       (long long)e.hidden);
+    status = check_inputs(infer, &e, err);
+    if (status != ENGINE_OK)
+        return status;
+    all = params->batch_first ? (struct shape){4, {e.batch, e.time, d, e.hidden}}
+                              : (struct shape){4, {e.time, d, e.batch, e.hidden}};
+    last = params->batch_first ? (struct shape){3, {e.batch, d, e.hidden}} : (struct shape){3, {d, e.batch, e.hidden}};
+    for (int i = 0; i < infer->n_outputs; i++) {
+        infer->outputs[i].dtype = DTYPE_F32;
+        infer->outputs[i].shape = i == 0 ? all : last;
+    }
+    /* Rows of gates and the output itself are bounds for the scratch: both are checked here. */
+    if (!shape_check(&(struct shape){3, {e.time + 8, e.batch + 8, 8 * e.gates * (e.hidden + 16)}}, sizeof(float), NULL))
+        return op_fail(infer->node, err, "the sequence is too large");
+    infer->scratch_bytes = (size_t)scratch_floats(&e, at) * sizeof(float);
+    return ENGINE_OK;
+}
+
+/* One direction of one call. */
+struct sweep {
+    const struct rnn_params *params;
+    const struct cell *cell;
+    struct extent e;
+    bool reverse;
+    const float *x, *w, *r, *bias;      /* bias: [2 * gates * hidden] or NULL */
+    const int32_t *lengths;             /* or NULL: all are e.time */
+    float *input_part, *state_part, *gates, *state, *memory, *reset;
+    float *y;                           /* of this direction, or NULL */
+    int64_t y_time, y_batch;            /* elements from one time step, one sequence, to the next */
+};
+
+/* input_part = X W^T + biases, all time steps at once. The recurrent bias is added early too, but for
+ * the h gate of a GRU that is linear before its reset. */
+static void input_products(const struct sweep *s)
+{
+    int64_t gh = s->e.gates * s->e.hidden, rows = s->e.time * s->e.batch;
+    int64_t early = s->params->kind == KIND_GRU && s->params->linear_before_reset ? 2 * s->e.hidden : gh;
+    struct gemm_form form = {.trans_b = true, .m = rows, .n = gh, .k = s->e.input,
+                             .lda = s->e.input, .ldb = s->e.input, .ldc = gh};
+
+    if (s->bias != NULL)
+        for (int64_t row = 0; row < rows; row++)
+            for (int64_t i = 0; i < gh; i++)
+                s->input_part[row * gh + i] = s->bias[i] + (i < early ? s->bias[gh + i] : 0);
+    gemm_f32(&form, 1.0f, s->x, s->w, s->bias != NULL ? 1.0f : 0.0f, s->input_part);
+}
+
+/* product[batch, columns] = states[batch, hidden] * R[from .. from + columns)^T. */
+static void state_products(const struct sweep *s, const float *states, int64_t from, int64_t columns)
+{
+    struct gemm_form form = {.trans_b = true, .m = s->e.batch, .n = columns, .k = s->e.hidden,
+                             .lda = s->e.hidden, .ldb = s->e.hidden, .ldc = s->e.gates * s->e.hidden};
+
+    gemm_f32(&form, 1.0f, states, s->r + from * s->e.hidden, 0.0f, s->state_part + from);
+}
+
+/* The input row of sequence n at its own step, -1 when it has ended. */
+static int64_t row_at(const struct sweep *s, int64_t step, int64_t n, int64_t *ret_time)
+{
+    int64_t length = s->lengths != NULL ? s->lengths[n] : s->e.time;
+
+    if (step >= length)
+        return -1;
+    *ret_time = s->reverse ? length - 1 - step : step;
+    return s->params->batch_first ? n * s->e.time + *ret_time : *ret_time * s->e.batch + n;
+}
+
+/* A GRU that is linear before its reset: the h gate's product and bias, times r. */
+static void gru_h_gate(const struct sweep *s, float *product, const float *r)
+{
+    const float *bias = s->cell->state_bias;
+
+    for (int64_t i = 0; i < s->e.hidden; i++)
+        product[i] = r[i] * (product[i] + (bias != NULL ? bias[i] : 0));
+}
+
+/* One time step of a GRU whose h gate sees the state after the reset: a second product. */
+static void step_gru_reset_first(const struct sweep *s, int64_t step)
+{
+    int64_t h = s->e.hidden, gh = s->e.gates * h, time;
+
+    memcpy(s->reset, s->state, (size_t)(s->e.batch * h) * sizeof(float));
+    state_products(s, s->state, 0, 2 * h);
+    for (int64_t n = 0; n < s->e.batch; n++) {
+        int64_t row = row_at(s, step, n, &time);
+
+        if (row >= 0)
+            cell_gru_gates(s->cell, s->input_part + row * gh, s->state_part + n * gh, s->gates + n * gh,
+                           s->reset + n * h);
+    }
+    state_products(s, s->reset, 2 * h, h);
+}
+
+static void step_one(const struct sweep *s, int64_t step, int64_t n)
+{
+    int64_t h = s->e.hidden, gh = s->e.gates * h, time = 0;
+    int64_t row = row_at(s, step, n, &time);
+    float *state = s->state + n * h, *memory = s->memory + n * h;
+    const float *x = s->input_part + row * gh;
+    float *part = s->state_part + n * gh, *gates = s->gates + n * gh;
+
+    if (row < 0)
+        return;
+    switch (s->params->kind) {
+    case KIND_RNN:
+        cell_rnn(s->cell, x, part, gates, state);
+        break;
+    case KIND_GRU:
+        if (s->params->linear_before_reset) {
+            cell_gru_gates(s->cell, x, part, gates, s->reset + n * h);
+            gru_h_gate(s, part + 2 * h, gates + h);
+        }
+        cell_gru_state(s->cell, x, part + 2 * h, gates, state);
+        break;
+    case KIND_LSTM:
+        cell_lstm(s->cell, x, part, gates, state, memory);
+        break;
+    }
+    if (s->y != NULL)
+        memcpy(s->y + time * s->y_time + n * s->y_batch, state, (size_t)h * sizeof(float));
+}
+
+static void sweep_time(const struct sweep *s)
+{
+    bool reset_first = s->params->kind == KIND_GRU && !s->params->linear_before_reset;
+
+    input_products(s);
+    for (int64_t step = 0; step < s->e.time; step++) {
+        if (reset_first)
+            step_gru_reset_first(s, step);
+        else
+            state_products(s, s->state, 0, s->e.gates * s->e.hidden);
+        for (int64_t n = 0; n < s->e.batch; n++)
+            step_one(s, step, n);
+    }
+}
+
+/* Copies [batch, hidden] between a state tensor (either layout) and the sweep's own. */
+static void copy_state(const struct sweep *s, int direction, const float *from, float *to, bool load)
+{
+    int64_t h = s->e.hidden, d = s->params->directions;
+
+    for (int64_t n = 0; n < s->e.batch; n++) {
+        int64_t at = (s->params->batch_first ? n * d + direction : direction * s->e.batch + n) * h;
+
+        memcpy(to + (load ? n * h : at), from + (load ? at : n * h), (size_t)h * sizeof(float));
+    }
+}
+
+static const float *input_data(const struct op_call *call, int input)
+{
+    return input < call->n_inputs && call->inputs[input] != NULL ? call->inputs[input]->data : NULL;
+}
+
+static float *output_data(const struct op_call *call, int output)
+{
+    return output < call->n_outputs && call->outputs[output] != NULL ? call->outputs[output]->data : NULL;
+}
+
+static enum engine_status check_lengths(const struct op_call *call, const struct extent *e,
+                                        const int32_t *lengths, struct engine_error *err)
+{
+    for (int64_t n = 0; lengths != NULL && n < e->batch; n++)
+        if (lengths[n] < 0 || lengths[n] > e->time)
+            return op_fail(call->node, err, "sequence_lens[%lld] is %d, expected 0 to %lld", (long long)n,
+                           (int)lengths[n], (long long)e->time);
+    return ENGINE_OK;
+}
+
+static void run_direction(const struct op_call *call, struct sweep *s, int d)
+{
+    int64_t h = s->e.hidden, gh = s->e.gates * h, states = s->e.batch * h;
+    const float *initial_h = input_data(call, INITIAL_H), *initial_c = input_data(call, INITIAL_C);
+    const float *bias = input_data(call, B), *peepholes = input_data(call, PEEPHOLES);
+    float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
+    struct cell cell = s->params->cells[d];
+
+    s->cell = &cell;
+    s->reverse = s->params->reverse[d];
+    s->w = (const float *)call->inputs[W]->data + d * gh * s->e.input;
+    s->r = (const float *)call->inputs[R]->data + d * gh * h;
+    s->bias = bias != NULL ? bias + d * 2 * gh : NULL;
+    cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
+    cell.state_bias = s->bias != NULL && s->params->linear_before_reset ? s->bias + gh + 2 * h : NULL;
+    s->y_time = s->params->batch_first ? s->params->directions * h : s->params->directions * states;
+    s->y_batch = s->params->batch_first ? s->e.time * s->params->directions * h : h;
+    s->y = y != NULL ? y + d * (s->params->batch_first ? h : states) : NULL;
+    memset(s->state, 0, (size_t)states * sizeof(float));
+    memset(s->memory, 0, (size_t)states * sizeof(float));
+    if (initial_h != NULL)
+        copy_state(s, d, initial_h, s->state, true);
+    if (initial_c != NULL)
+        copy_state(s, d, initial_c, s->memory, true);
+    sweep_time(s);
+    if (y_h != NULL)
+        copy_state(s, d, s->state, y_h, false);
+    if (y_c != NULL)
+        copy_state(s, d, s->memory, y_c, false);
+}
+
+static enum engine_status rnn_run(const struct op_call *call, struct engine_error *err)
+{
+    const struct rnn_params *params = call->params;
+    struct sweep s = {.params = params};
+    float *scratch = call->scratch;
+    enum engine_status status;
+    int64_t at[6];
+
+    s.e = extent_of(params, &call->inputs[X]->shape, &call->inputs[R]->shape);
+    s.x = call->inputs[X]->data;
+    s.lengths = call->n_inputs > LENGTHS && call->inputs[LENGTHS] != NULL ? call->inputs[LENGTHS]->data : NULL;
+    status = check_lengths(call, &s.e, s.lengths, err);
+    if (status != ENGINE_OK)
+        return status;
+    scratch_floats(&s.e, at);
+    s.input_part = scratch + at[0];
+    s.state_part = scratch + at[1];
+    s.gates = scratch + at[2];
+    s.state = scratch + at[3];
+    s.memory = scratch + at[4];
+    s.reset = scratch + at[5];
+    if (s.lengths != NULL && output_data(call, 0) != NULL)   /* what lies behind a sequence's end is 0 */
+        memset(call->outputs[0]->data, 0, tensor_bytes(call->outputs[0]));
+    for (int d = 0; d < params->directions; d++)
+        run_direction(call, &s, d);
+    return ENGINE_OK;
+}
+
+#define RECURRENT(NAME, INIT, IN_MAX, OUT_MAX) \
+    {.domain = "", .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX, .outputs_min = 0, \
+     .outputs_max = OUT_MAX, .dtypes = DTYPE_BIT(DTYPE_F32), .params_size = sizeof(struct rnn_params), \
+     .init = INIT, .infer = rnn_infer, .run = rnn_run}
+
+const struct op_def ops_rnn[] = {
+    RECURRENT("RNN", rnn_init, 6, 2),
+    RECURRENT("GRU", gru_init, 6, 2),
+    RECURRENT("LSTM", lstm_init, 8, 3),
+    {.name = NULL},
+};
