@@ -15,6 +15,7 @@ engine_libengine_a_SOURCES += \
 	%D%/rnn.c \
 	%D%/rows.h \
 	%D%/select.c \
+	%D%/stacks.c %D%/stacks.h \
 	%D%/transpose.c \
 	%D%/unary.c \
 	%D%/view.c \

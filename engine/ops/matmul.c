@@ -4,39 +4,7 @@
 #include "engine/op.h"
 #include "engine/ops/families.h"
 #include "engine/ops/product.h"
-
-/* MatMul's operands as stacks of matrices: a vector on the left is a row, on the right a column. */
-struct stacks {
-    struct shape a, b, batch;   /* ranks of at least 2; the broadcast leading dimensions */
-    int64_t m, n, k;
-};
-
-static bool stacks_of(const struct shape *a, const struct shape *b, struct stacks *ret)
-{
-    struct shape lead_a, lead_b;
-
-    ret->a = *a;
-    ret->b = *b;
-    if (a->rank == 1) {
-        ret->a.rank = 2;
-        ret->a.dims[1] = a->dims[0];
-        ret->a.dims[0] = 1;
-    }
-    if (b->rank == 1) {
-        ret->b.rank = 2;
-        ret->b.dims[1] = 1;
-    }
-    if (a->rank == 0 || b->rank == 0)
-        return false;
-    ret->m = ret->a.dims[ret->a.rank - 2];
-    ret->k = ret->a.dims[ret->a.rank - 1];
-    ret->n = ret->b.dims[ret->b.rank - 1];
-    lead_a = ret->a;
-    lead_b = ret->b;
-    lead_a.rank -= 2;
-    lead_b.rank -= 2;
-    return ret->k == ret->b.dims[ret->b.rank - 2] && shape_broadcast(&lead_a, &lead_b, &ret->batch);
-}
+#include "engine/ops/stacks.h"
 
 static enum engine_status matmul_infer(struct op_infer *infer, struct engine_error *err)
 {
@@ -48,16 +16,12 @@ static enum engine_status matmul_infer(struct op_infer *infer, struct engine_err
     if (a->dtype != b->dtype)
         return op_fail(infer->node, err, "types %s and %s differ", dtype_name(a->dtype),
                        dtype_name(b->dtype));
-    if (!stacks_of(&a->shape, &b->shape, &stacks) || stacks.batch.rank + 2 > SHAPE_RANK_MAX)
+    if (!stacks_of(&a->shape, &b->shape, &stacks) ||
+        !stacks_shape(&stacks, &a->shape, &b->shape, out))
         return op_fail(infer->node, err, "shapes %s and %s do not multiply",
                        shape_text(&a->shape, text_a, sizeof(text_a)),
                        shape_text(&b->shape, text_b, sizeof(text_b)));
     infer->outputs[0].dtype = a->dtype;
-    *out = stacks.batch;
-    if (a->shape.rank > 1)
-        out->dims[out->rank++] = stacks.m;
-    if (b->shape.rank > 1)
-        out->dims[out->rank++] = stacks.n;
     if (is_half(a->dtype) && shape_check(out, sizeof(float), NULL))
         infer->scratch_bytes = sizeof(float) * (size_t)(shape_elements(&a->shape) +
                                                         shape_elements(&b->shape) +
@@ -65,26 +29,12 @@ static enum engine_status matmul_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-/* Elements from matrix to matrix along each broadcast dimension: 0 where the operand has one. */
-static void batch_strides(const struct shape *shape, const struct shape *batch,
-                          int64_t strides[SHAPE_RANK_MAX])
-{
-    int64_t own[SHAPE_RANK_MAX];
-
-    shape_strides(shape, own);
-    for (int i = 0; i < batch->rank; i++) {
-        int axis = i - (batch->rank - (shape->rank - 2));
-
-        strides[i] = axis < 0 || shape->dims[axis] == 1 ? 0 : own[axis];
-    }
-}
-
 static void matmul_stacks(enum dtype dtype, const struct stacks *s, const char *a, const char *b,
                           char *c)
 {
     struct gemm_form form = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .ldc = s->n};
-    int64_t strides_a[SHAPE_RANK_MAX], strides_b[SHAPE_RANK_MAX], at[SHAPE_RANK_MAX] = {0};
-    int64_t batches = shape_elements(&s->batch), offset_a = 0, offset_b = 0;
+    int64_t batches = shape_elements(&s->batch);
+    struct stack_walk walk;
     size_t size = dtype_size(dtype);
 
     /* One matrix on the right serves all rows on the left at once. */
@@ -92,21 +42,10 @@ static void matmul_stacks(enum dtype dtype, const struct stacks *s, const char *
         form.m *= batches;
         batches = batches != 0;
     }
-    batch_strides(&s->a, &s->batch, strides_a);
-    batch_strides(&s->b, &s->batch, strides_b);
-    for (int64_t i = 0; i < batches; i++) {
-        product(dtype, &form, a + (size_t)offset_a * size, b + (size_t)offset_b * size,
+    stack_walk_start(&walk, s);
+    for (int64_t i = 0; i < batches; i++, stack_walk_next(&walk))
+        product(dtype, &form, a + (size_t)walk.a * size, b + (size_t)walk.b * size,
                 c + (size_t)(i * s->m * s->n) * size);
-        for (int d = s->batch.rank - 1; d >= 0; d--) {
-            offset_a += strides_a[d];
-            offset_b += strides_b[d];
-            if (++at[d] < s->batch.dims[d])
-                break;
-            offset_a -= at[d] * strides_a[d];
-            offset_b -= at[d] * strides_b[d];
-            at[d] = 0;
-        }
-    }
 }
 
 static enum engine_status matmul_run(const struct op_call *call, struct engine_error *err)
