@@ -7,7 +7,8 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/options.c %D%/options.h \
 	%D%/options_help.c \
 	%D%/options_table.c %D%/options_table.h \
-	%D%/services.h
+	%D%/services.h \
+	%D%/status_map.c %D%/status_map.h
 
 include server/http/local.mk
 include server/handlers/local.mk
