@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One lock guards the batcher; it is never held while anything computes or answers. A worker that
  * finds nothing to do spins for a moment, then sleeps; a submit wakes one only if it sleeps. */
+#include "config.h"
+
 #include "server/serving/scheduler.h"
 
 #include "server/observe/log.h"
