@@ -3,17 +3,31 @@ noinst_LIBRARIES += %D%/libproto.a
 %C%_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 %C%_libproto_a_SOURCES = \
+	%D%/base64.c \
+	%D%/base64.h \
 	%D%/datatype.c \
 	%D%/datatype.h \
+	%D%/half.c \
+	%D%/half.h \
 	%D%/infer_message.h \
+	%D%/json_text.c \
+	%D%/json_text.h \
+	%D%/message_memory.c \
+	%D%/message_memory.h \
 	%D%/metadata_message.h \
 	%D%/number_print.c \
 	%D%/number_print.h \
+	%D%/number_scan.c \
+	%D%/number_scan.h \
 	%D%/power_table.c \
 	%D%/power_table.h \
 	%D%/predict_message.h \
 	%D%/problem.c \
 	%D%/problem.h \
+	%D%/tensor_print.c \
+	%D%/tensor_print.h \
+	%D%/tensor_scan.c \
+	%D%/tensor_scan.h \
 	%D%/text.c \
 	%D%/text.h \
 	%D%/utf8.c \

@@ -6,3 +6,8 @@ check_PROGRAMS += %D%/test_number_print
 %C%_test_number_print_SOURCES = %D%/test_number_print.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_number_print_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_number_print_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_number_scan
+%C%_test_number_scan_SOURCES = %D%/test_number_scan.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_number_scan_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_number_scan_LDADD = $(PROTO_TEST_LIBS)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * proto/message_memory.h - what one decoded message holds: blocks taken one by one, freed together.
+ * One thread at a time. */
+#ifndef PROTO_MESSAGE_MEMORY_H
+#define PROTO_MESSAGE_MEMORY_H
+
+#include <stddef.h>
+
+struct message_memory;
+
+/* NULL when out of memory. */
+struct message_memory *message_memory_create(void);
+/* Takes NULL. */
+void message_memory_destroy(struct message_memory *memory);
+/* `bytes` of zeros for small things, aligned for any type; NULL when out of memory. */
+void *message_memory_take(struct message_memory *memory, size_t bytes);
+/* A block of its own, not zeroed, aligned to 64 bytes; NULL when out of memory. */
+void *message_memory_take_block(struct message_memory *memory, size_t bytes);
+
+#endif
