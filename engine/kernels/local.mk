@@ -4,6 +4,7 @@ engine_libengine_a_SOURCES += \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/gemm.c %D%/gemm.h \
+	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \

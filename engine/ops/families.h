@@ -12,6 +12,7 @@
     X(compare) \
     X(conv) \
     X(gemm) \
+    X(integer) \
     X(matmul) \
     X(pool) \
     X(rnn) \

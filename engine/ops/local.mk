@@ -7,6 +7,7 @@ engine_libengine_a_SOURCES += \
 	%D%/elementwise.c %D%/elementwise.h \
 	%D%/families.h \
 	%D%/gemm.c \
+	%D%/integer.c \
 	%D%/matmul.c \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
