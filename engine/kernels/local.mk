@@ -6,6 +6,7 @@ engine_libengine_a_SOURCES += \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
+	%D%/random.c %D%/random.h \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \

@@ -15,15 +15,16 @@
 void vec_exp_f32(size_t n, const float *x, float *y);
 /* y = ln x. Within 2 ulp; -infinity at 0, NaN below. */
 void vec_log_f32(size_t n, const float *x, float *y);
-/* y = tanh x. Within 4 ulp. */
+/* y = tanh x. Within 5 ulp. */
 void vec_tanh_f32(size_t n, const float *x, float *y);
 /* y = 1 / (1 + e^-x). Within 4 ulp where x > -87. */
 void vec_sigmoid_f32(size_t n, const float *x, float *y);
-/* y = erf x. Within 4 ulp. */
+/* y = erf x. Within 6 ulp. */
 void vec_erf_f32(size_t n, const float *x, float *y);
 /* y = x / (1 + e^(-alpha x)): Swish, SiLU for alpha 1. */
 void vec_swish_f32(size_t n, float alpha, const float *x, float *y);
-/* y = x (1 + erf(x / sqrt 2)) / 2, and the form with tanh. */
+/* y = x (1 + erf(x / sqrt 2)) / 2, and the form with tanh. Within 1e-6 of the exact value, or 6 ulp
+ * where that is more. */
 void vec_gelu_f32(size_t n, const float *x, float *y);
 void vec_gelu_tanh_f32(size_t n, const float *x, float *y);
 

@@ -8,9 +8,13 @@
 #include "engine/op.h"
 
 #define OP_FAMILY_MAP(X) \
+    X(activation) \
     X(arith) \
+    X(cast) \
     X(compare) \
     X(conv) \
+    X(cumulative) \
+    X(dropout) \
     X(gemm) \
     X(integer) \
     X(matmul) \

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/activation.c \
 	%D%/arith.c \
 	%D%/broadcast.c %D%/broadcast.h \
+	%D%/cast.c \
 	%D%/compare.c \
 	%D%/conv.c \
+	%D%/cumulative.c \
+	%D%/dropout.c \
 	%D%/elementwise.c %D%/elementwise.h \
 	%D%/families.h \
 	%D%/gemm.c \

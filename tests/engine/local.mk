@@ -49,3 +49,8 @@ check_PROGRAMS += %D%/test_shape
 %C%_test_shape_SOURCES = %D%/test_shape.c $(RUN_SUITE)
 %C%_test_shape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_shape_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_vec_math
+%C%_test_vec_math_SOURCES = %D%/test_vec_math.c $(RUN_SUITE)
+%C%_test_vec_math_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_vec_math_LDADD = $(ENGINE_TEST_LIBS)
