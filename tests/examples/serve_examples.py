@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""serve_examples.py BUILD [--valgrind]: every held-out row of every example through the real daemon, one
+"""serve_examples.py BUILD [--footprint] [--valgrind]: every held-out row of every example through the real daemon, one
 by one and from 64 clients at once, as JSON and as binary tensors; the answers must be the exporter's: the
 same classes, values within 1e-5, and the accuracy that it measured. Ends with "N passed, N failed"."""
 import array
@@ -8,6 +8,7 @@ import csv
 import json
 import pathlib
 import struct
+import subprocess
 import sys
 import threading
 
@@ -128,6 +129,23 @@ def regroup_row(row, shape):
     return row if len(shape) == 1 else regroup(row, shape)
 
 
+def footprint(tally, build):
+    """How small and how soon: the best of five starts, for the machine may be busy."""
+    ready, resident = [], []
+    for _ in range(5):
+        with Daemon(build, "--model-repository", ROOT / "examples" / "models") as daemon:
+            ready.append(daemon.ready_s * 1000)
+            resident.append(daemon.resident_kib())
+    stripped = pathlib.Path(build) / "inferd.stripped"
+    subprocess.run(["strip", "-o", stripped, pathlib.Path(build) / "inferd"], check=True)
+    size = stripped.stat().st_size
+    stripped.unlink()
+    print(f"ready in {min(ready):.0f} ms, idle {min(resident)} KiB resident, binary {size // 1024} KiB stripped")
+    tally.check(min(ready) < 100, f"ready in {min(ready):.0f} ms, expected less than 100")
+    tally.check(min(resident) < 32 * 1024, f"{min(resident)} KiB resident, expected less than 32 MiB")
+    tally.check(size < 4 << 20, f"the stripped binary has {size} bytes, expected less than 4 MiB")
+
+
 def main():
     build, flags = sys.argv[1], sys.argv[2:]
     wrapper = ()
@@ -135,6 +153,8 @@ def main():
         wrapper = ("valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
                    "--trace-children=no")
     tally = Tally()
+    if "--footprint" in flags:
+        footprint(tally, build)
     with Daemon(build, "--model-repository", ROOT / "examples" / "models", wrapper=wrapper) as daemon:
         print(f"ready in {daemon.ready_s * 1000:.0f} ms, resident {daemon.resident_kib()} KiB")
         for spec in EXAMPLES:
