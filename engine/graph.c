@@ -79,7 +79,7 @@ static int reserve_uses(struct graph *graph, int count)
         return -1;
     uses = grow(graph->arena, graph->uses, graph->n_uses, &graph->cap_uses, first + count,
                 sizeof(*uses));
-    if (uses == NULL)
+    if (uses == NULL && first + count > 0)
         return -1;
     graph->uses = uses;
     graph->n_uses += count;

@@ -37,7 +37,8 @@
  *   RoiAlign          coordinate_transformation_mode always set
  *   LpPool GlobalLpPool  `p` an int
  *   Scan              form of opset 9 (no sequence_lens, no batch axis)
- *   any               no consumed_inputs, is_test, spatial
+ *
+ * Attributes that have no meaning any more (consumed_inputs, is_test, the old `axes`) may linger.
  */
 #ifndef ENGINE_ONNX_LEGALISE_H
 #define ENGINE_ONNX_LEGALISE_H

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
-	%D%/legalise.h \
+	%D%/legalise.c %D%/legalise.h \
+	%D%/legalise_broadcast.c \
+	%D%/legalise_edit.c %D%/legalise_edit.h \
+	%D%/legalise_image.c \
+	%D%/legalise_norm.c \
+	%D%/legalise_recurrent.c \
+	%D%/legalise_shape.c \
 	%D%/onnx_attribute.c \
 	%D%/onnx_external.c %D%/onnx_external.h \
 	%D%/onnx_function.c \

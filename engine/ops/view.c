@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/ops/view.c - the same bytes under another shape: Reshape, Flatten, Squeeze, Unsqueeze. */
+ * engine/ops/view.c - the same bytes under another shape: Reshape, Flatten, Squeeze, Unsqueeze,
+ * and AlignAxis, which legalise.c makes. */
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -175,6 +176,29 @@ static enum engine_status unsqueeze_infer(struct op_infer *infer, struct engine_
     return ENGINE_OK;
 }
 
+/* What the binary operators of before opset 7 meant by `axis`: input 0 gets ones appended so that
+ * its first dimension meets dimension `axis` of input 1. */
+static enum engine_status align_axis_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct shape *from = &infer->inputs[0].shape, *like = &infer->inputs[1].shape;
+    struct shape *to = &infer->outputs[0].shape;
+    char text[2][SHAPE_TEXT_MAX];
+    int axis;
+
+    infer->outputs[0].dtype = infer->inputs[0].dtype;
+    *to = *from;
+    if (shape_elements(from) == 1 && from->rank <= like->rank)
+        return ENGINE_OK;
+    if (!shape_axis(node_int(infer->node, "axis", 0), like->rank, &axis) ||
+        from->rank > like->rank - axis)
+        return op_fail(infer->node, err, "shapes %s and %s do not align",
+                       shape_text(like, text[0], sizeof(text[0])),
+                       shape_text(from, text[1], sizeof(text[1])));
+    while (to->rank < like->rank - axis)
+        to->dims[to->rank++] = 1;
+    return ENGINE_OK;
+}
+
 const struct op_def ops_view[] = {
     {.name = "Reshape", .domain = "", .since = 5, .inputs_min = 2, .inputs_max = 2,
      .outputs_min = 1, .outputs_max = 1, .flags = OP_VIEW, .host_inputs = 1 << 1,
@@ -190,5 +214,8 @@ const struct op_def ops_view[] = {
     {.name = "Unsqueeze", .domain = "", .since = 1, .inputs_min = 2, .inputs_max = 2,
      .outputs_min = 1, .outputs_max = 1, .flags = OP_VIEW, .host_inputs = 1 << 1,
      .infer = unsqueeze_infer, .run = run_view},
+    {.name = "AlignAxis", .domain = "inferd", .since = 1, .inputs_min = 2, .inputs_max = 2,
+     .outputs_min = 1, .outputs_max = 1, .flags = OP_VIEW, .infer = align_axis_infer,
+     .run = run_view},
     {.name = NULL},
 };
