@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/activation.c %D%/activation.h \
 	%D%/conv.c %D%/conv.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
+	%D%/packed.c %D%/packed.h \
 	%D%/random.c %D%/random.h \
 	%D%/recurrent.c %D%/recurrent.h \
+	%D%/tile.c %D%/tile.h %D%/tile_body.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \
 	%D%/window_pool.c %D%/window_pool.h

@@ -35,6 +35,11 @@ check_PROGRAMS += %D%/test_matmul
 %C%_test_matmul_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_matmul_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_packed
+%C%_test_packed_SOURCES = %D%/test_packed.c $(CONV_REFERENCE) $(RUN_SUITE)
+%C%_test_packed_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_packed_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(RUN_SUITE)
 %C%_test_pool_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)

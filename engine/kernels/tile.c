@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/kernels/tile.h"
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* 6 x 8 sums: 12 of the 16 registers of plain x86-64. */
+#define NAME(x) generic_##x
+#define VECTOR 4
+#define VECTORS 2
+#define WIDE_1 4
+#define WIDE_2 3
+#define WIDE_3 2
+#include "engine/kernels/tile_body.h"
+#undef NAME
+#undef VECTOR
+#undef VECTORS
+#undef WIDE_1
+#undef WIDE_2
+#undef WIDE_3
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define NAME(x) avx2_##x
+#define VECTOR 8
+#define VECTORS 2
+#define WIDE_1 4
+#define WIDE_2 3
+#define WIDE_3 2
+#include "engine/kernels/tile_body.h"
+#undef NAME
+#undef VECTOR
+#undef VECTORS
+#undef WIDE_1
+#undef WIDE_2
+#undef WIDE_3
+#pragma GCC pop_options
+
+/* 6 x 64 sums: 24 of the 32 registers. */
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
+#define NAME(x) avx512_##x
+#define VECTOR 16
+#define VECTORS 4
+#define WIDE_1 4
+#define WIDE_2 3
+#define WIDE_3 2
+#include "engine/kernels/tile_body.h"
+#pragma GCC pop_options
+#else
+#define avx2_table generic_table
+#define avx512_table generic_table
+#endif
+
+const struct tile_kernels *tile_kernels(void)
+{
+    static const struct tile_kernels *const tables[ISA_COUNT] = {
+        [ISA_GENERIC] = &generic_table,
+        [ISA_AVX2] = &avx2_table,
+        [ISA_AVX512] = &avx512_table,
+    };
+
+    return tables[cpu_isa()];
+}
+
+/* The last panel's last vector reaches past the last column: compute beside and copy. */
+static void run_ragged(const struct tile_kernels *kernels, const struct tile *tile, int rows,
+                       int columns, int vectors)
+{
+    float sums[TILE_ROWS_MAX * TILE_PANEL_MAX], bias[TILE_PANEL_MAX];
+    int width = vectors * kernels->vector;
+    size_t bytes = (size_t)columns * sizeof(float);
+    struct tile beside = *tile;
+
+    beside.c = sums;
+    beside.c_step = (size_t)width;
+    memset(sums, 0, (size_t)(rows * width) * sizeof(float));
+    if (tile->last && tile->bias != NULL) {
+        memset(bias, 0, sizeof(bias));
+        memcpy(bias, tile->bias, bytes);
+        beside.bias = bias;
+    }
+    if (tile->start != NULL) {
+        for (int r = 0; r < rows; r++)
+            memcpy(sums + r * width, tile->start + (size_t)r * tile->c_step, bytes);
+        beside.start = sums;
+    }
+    kernels->narrow[rows][vectors](&beside);
+    for (int r = 0; r < rows; r++)
+        memcpy(tile->c + (size_t)r * tile->c_step, sums + r * width, bytes);
+}
+
+void tile_run(const struct tile_kernels *kernels, const struct tile *tile, int rows, int columns)
+{
+    int vectors = (columns + kernels->vector - 1) / kernels->vector;
+
+    if (vectors * kernels->vector == columns)
+        kernels->narrow[rows][vectors](tile);
+    else
+        run_ragged(kernels, tile, rows, columns, vectors);
+}

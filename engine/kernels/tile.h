@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine/kernels/tile.h - the innermost loops of products with packed weights, one set for each
+ * instruction set. Only the drivers (packed.c, conv_nhwc.c, winograd.c) include this.
+ *
+ * Weights are stored in panels: some columns' worth of all their rows, row after row, so that a
+ * panel is read from front to back. A tile is a few rows of the left side times one panel (or, for
+ * one to three rows, several panels at once, since one alone has too few sums in flight to hide the
+ * latency of an addition). Each sum of the result adds its terms one by one in the order of the
+ * weights' rows, whatever the tile's form: so a row's result does not depend on the other rows. */
+#ifndef ENGINE_KERNELS_TILE_H
+#define ENGINE_KERNELS_TILE_H
+
+#include "engine/kernels/cpu.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TILE_ROWS_MAX = 6, TILE_PANEL_MAX = 64, TILE_VECTORS_MAX = 4 };
+
+enum tile_finish { TILE_PLAIN, TILE_CLIP, TILE_LEAKY };
+
+struct tile {
+    /* The left side: for tap t, row r starts at rows[t * row_step + r] + offset and has `run`
+     * elements there. A plain matrix has one tap. */
+    const float *const *rows;
+    size_t row_step, offset, taps, run;
+    const float *weights;       /* taps * run rows of the panel */
+    size_t panel_step;          /* floats from a panel to the next (several panels only) */
+    float *c;
+    size_t c_step;              /* floats from row to row */
+    const float *start;         /* what the sums begin with, stepping as `c`; NULL: zeros */
+    bool last;                  /* nothing follows: add the bias and finish */
+    enum tile_finish finish;
+    float low, high;            /* TILE_CLIP; TILE_LEAKY: `low` is the slope */
+    const float *bias;          /* of this tile's first column; NULL: none */
+};
+
+typedef void tile_fn(const struct tile *tile);
+
+struct tile_kernels {
+    int vector;                 /* floats of a vector */
+    int panel;                  /* floats of a full panel's row: TILE_VECTORS_MAX vectors at most */
+    tile_fn *narrow[TILE_ROWS_MAX + 1][TILE_VECTORS_MAX + 1];   /* [rows][vectors of the panel] */
+    int wide_panels[4];         /* [rows]: full panels that wide[rows] takes at once */
+    tile_fn *wide[4];
+};
+
+/* Those of cpu_isa(). */
+const struct tile_kernels *tile_kernels(void);
+/* One tile of the first `columns` of a panel; the panel's width is theirs rounded up to vectors. */
+void tile_run(const struct tile_kernels *kernels, const struct tile *tile, int rows, int columns);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine/kernels/tile_body.h - the one source of the tiles. tile.c alone includes it, once for each
+ * instruction set, after these are defined; therefore no include guard:
+ *   NAME(x)        gives names of their own
+ *   VECTOR         floats of a vector
+ *   VECTORS        vectors of a full panel's row
+ *   WIDE_1 .. _3   full panels at once for that many rows
+ * Vectors are GCC's, so the same lines become SSE, AVX2, AVX-512 or NEON. The loops over rows and
+ * vectors have constant bounds after inlining and are unrolled, so that every sum is a register. */
+
+typedef float NAME(vec) __attribute__((vector_size(4 * VECTOR)));
+typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR)));
+typedef float NAME(vec_memory) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
+
+#define vec NAME(vec)
+
+/* yes where mask is set, else no. */
+INLINE vec NAME(select)(NAME(mask) mask, vec yes, vec no)
+{
+    return (vec)((mask & (NAME(mask))yes) | (~mask & (NAME(mask))no));
+}
+
+INLINE vec NAME(load)(const float *from)
+{
+    return *(const NAME(vec_memory) *)from;
+}
+
+/* Bias and the simple activations, on `width` vectors of one row. */
+INLINE void NAME(finish_row)(const struct tile *tile, const int width, vec *sums)
+{
+    const float *bias = tile->bias;
+
+    if (bias != NULL) {
+        UNROLL for (int v = 0; v < width; v++)
+            sums[v] += NAME(load)(bias + v * VECTOR);
+    }
+    if (tile->finish == TILE_CLIP) {
+        const vec low = tile->low - (vec){0}, high = tile->high - (vec){0};
+
+        UNROLL for (int v = 0; v < width; v++) {
+            sums[v] = NAME(select)(sums[v] < low, low, sums[v]);
+            sums[v] = NAME(select)(sums[v] > high, high, sums[v]);
+        }
+    } else if (tile->finish == TILE_LEAKY) {
+        UNROLL for (int v = 0; v < width; v++)
+            sums[v] = NAME(select)(sums[v] < (vec){0}, tile->low * sums[v], sums[v]);
+    }
+}
+
+/* `width` vectors of `rows` rows; the panels have `per_panel` vectors each. */
+INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width, const int per_panel)
+{
+    const size_t c_step = tile->c_step, panel_step = tile->panel_step;
+    const float *weights = tile->weights;
+    float *c = tile->c;
+    vec sums[TILE_ROWS_MAX][4 * VECTORS];
+
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < width; v++)
+            sums[r][v] = (vec){0};
+    if (tile->start != NULL) {
+        const float *start = tile->start;
+
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < width; v++)
+                sums[r][v] = NAME(load)(start + (size_t)r * c_step + v * VECTOR);
+    }
+    for (size_t t = 0; t < tile->taps; t++) {
+        const float *const *starts = tile->rows + t * tile->row_step;
+        const size_t run = tile->run;
+        const float *left[TILE_ROWS_MAX];
+
+        UNROLL for (int r = 0; r < rows; r++)
+            left[r] = starts[r] + tile->offset;
+        for (size_t k = 0; k < run; k++) {
+            vec right[4 * VECTORS];
+
+            UNROLL for (int v = 0; v < width; v++)
+                right[v] = NAME(load)(weights + (size_t)(v / per_panel) * panel_step +
+                                      v % per_panel * VECTOR);
+            UNROLL for (int r = 0; r < rows; r++)
+                UNROLL for (int v = 0; v < width; v++)
+                    sums[r][v] += left[r][k] * right[v];
+            weights += per_panel * VECTOR;
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        if (tile->last)
+            NAME(finish_row)(tile, width, sums[r]);
+        UNROLL for (int v = 0; v < width; v++)
+            *(NAME(vec_memory) *)(c + (size_t)r * c_step + v * VECTOR) = sums[r][v];
+    }
+}
+
+#define NARROW(rows, vectors) \
+    static void NAME(narrow_##rows##_##vectors)(const struct tile *tile) \
+    { \
+        NAME(tile)(tile, rows, vectors, vectors); \
+    }
+#define WIDE(rows) \
+    static void NAME(wide_##rows)(const struct tile *tile) \
+    { \
+        NAME(tile)(tile, rows, WIDE_##rows * VECTORS, VECTORS); \
+    }
+#if VECTORS == 4
+#define NARROW_ROWS(rows) NARROW(rows, 1) NARROW(rows, 2) NARROW(rows, 3) NARROW(rows, 4)
+#define NARROW_ENTRY(rows) \
+    [rows] = {NULL, NAME(narrow_##rows##_1), NAME(narrow_##rows##_2), NAME(narrow_##rows##_3), \
+              NAME(narrow_##rows##_4)}
+#else
+#define NARROW_ROWS(rows) NARROW(rows, 1) NARROW(rows, 2)
+#define NARROW_ENTRY(rows) [rows] = {NULL, NAME(narrow_##rows##_1), NAME(narrow_##rows##_2)}
+#endif
+
+NARROW_ROWS(1)
+NARROW_ROWS(2)
+NARROW_ROWS(3)
+NARROW_ROWS(4)
+NARROW_ROWS(5)
+NARROW_ROWS(6)
+WIDE(1)
+WIDE(2)
+WIDE(3)
+
+static const struct tile_kernels NAME(table) = {
+    .vector = VECTOR,
+    .panel = VECTOR * VECTORS,
+    .narrow = {NARROW_ENTRY(1), NARROW_ENTRY(2), NARROW_ENTRY(3), NARROW_ENTRY(4), NARROW_ENTRY(5),
+               NARROW_ENTRY(6)},
+    .wide_panels = {0, WIDE_1, WIDE_2, WIDE_3},
+    .wide = {NULL, NAME(wide_1), NAME(wide_2), NAME(wide_3)},
+};
+
+#undef NARROW
+#undef NARROW_ROWS
+#undef NARROW_ENTRY
+#undef WIDE
+#undef vec
