@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/http/exchange_state.h - the inside of an exchange, for server/http/ alone.
+ *
+ * Two may hold an exchange: its network thread, from the request line to the last byte of the reply,
+ * and after exchange_defer() whoever will reply. `state` decides who speaks:
+ *
+ *     RUNNING --reply--> REPLIED                      the handler answered before it returned
+ *     RUNNING --handler returned--> PARKED            the connection is suspended
+ *     PARKED  --reply--> REPLIED                      goes to the loop's queue of finished exchanges
+ *     PARKED  --deadline--> EXPIRED                   the network thread answers 504 by itself; the
+ *                                                     late reply is dropped
+ *
+ * The reply fields belong to the replier until it has set REPLIED, to the network thread afterwards. */
+#ifndef SERVER_HTTP_EXCHANGE_STATE_H
+#define SERVER_HTTP_EXCHANGE_STATE_H
+
+#include "server/http/body.h"
+#include "server/http/exchange.h"
+#include "server/http/gate.h"
+#include "server/http/router.h"
+
+#include <microhttpd.h>
+
+struct http_connection;
+struct http_loop;
+
+enum exchange_state { EXCHANGE_RUNNING, EXCHANGE_PARKED, EXCHANGE_REPLIED, EXCHANGE_EXPIRED };
+
+/* What the network thread does with the next call of libmicrohttpd's handler. */
+enum exchange_stage {
+    STAGE_HEADER,                /* the header is complete, nothing of the body has come */
+    STAGE_BODY,                  /* collecting */
+    STAGE_DISCARD,               /* refused already: reading what is left, to keep the connection */
+    STAGE_HANDLED                /* the handler was called: there is a reply, or one will come */
+};
+
+enum {
+    EXCHANGE_TYPE_BYTES = 96, EXCHANGE_MODEL_BYTES = 128, EXCHANGE_VERSION_BYTES = 32,
+    EXCHANGE_QUERY_BYTES = 256
+};
+
+struct exchange {
+    _Atomic int state;
+    _Atomic int references;
+    _Atomic bool abandoned;
+    bool deferred;
+
+    struct http_loop *loop;
+    struct http_connection *connection;
+    struct MHD_Connection *mhd;
+    struct exchange *next_finished;
+
+    enum exchange_stage stage;
+    const char *uri;             /* in libmicrohttpd's buffer, as all strings of the request are */
+    size_t uri_length;
+    const char *method, *path;
+    struct gate_verdict verdict;
+    struct route_match match;
+    struct body body;
+    uint64_t start_ns, deadline_ns;
+    char query[EXCHANGE_QUERY_BYTES];
+
+    int status;
+    bool close;                  /* the connection ends with this reply */
+    const char *reason;          /* of a problem: a constant */
+    char content_type[EXCHANGE_TYPE_BYTES];
+    struct text reply;
+    struct text headers;         /* name NUL value NUL ... */
+    uint64_t queue_us, compute_us;
+    int batch_size;
+
+    char model[EXCHANGE_MODEL_BYTES], version[EXCHANGE_VERSION_BYTES];
+    size_t sent_bytes;           /* of the reply's body */
+};
+
+/* One reference, the network thread's. NULL when out of memory. */
+struct exchange *exchange_create(struct http_loop *loop, struct http_connection *connection,
+                                 struct MHD_Connection *mhd);
+void exchange_unref(struct exchange *exchange);
+
+/* Implemented by http_loop.c: hands a parked exchange, now replied, back to its network thread. */
+void http_loop_finished(struct http_loop *loop, struct exchange *exchange);
+
+#endif
