@@ -15,12 +15,18 @@
     X(conv) \
     X(cumulative) \
     X(dropout) \
+    X(expand) \
+    X(gather) \
     X(gemm) \
+    X(generate) \
     X(integer) \
+    X(join) \
     X(matmul) \
+    X(pad) \
     X(pool) \
     X(rnn) \
     X(select) \
+    X(slice) \
     X(transpose) \
     X(unary) \
     X(view)

@@ -9,17 +9,23 @@ engine_libengine_a_SOURCES += \
 	%D%/cumulative.c \
 	%D%/dropout.c \
 	%D%/elementwise.c %D%/elementwise.h \
+	%D%/expand.c \
 	%D%/families.h \
+	%D%/gather.c \
 	%D%/gemm.c \
+	%D%/generate.c \
 	%D%/integer.c \
+	%D%/join.c \
 	%D%/matmul.c \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
+	%D%/pad.c \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
 	%D%/rnn.c \
 	%D%/rows.h \
 	%D%/select.c \
+	%D%/slice.c \
 	%D%/stacks.c %D%/stacks.h \
 	%D%/transpose.c \
 	%D%/unary.c \
