@@ -2,6 +2,10 @@
 server_libserver_a_SOURCES += \
 	server/serving/batcher.c server/serving/batcher.h \
 	server/serving/cost_model.c \
+	server/serving/model_config.c server/serving/model_config.h \
 	server/serving/registry.h \
+	server/serving/repository.c server/serving/repository.h \
+	server/serving/repository_files.c server/serving/repository_files.h \
+	server/serving/repository_load.c \
 	server/serving/scheduler.c server/serving/scheduler.h \
 	server/serving/worker.c server/serving/worker.h
