@@ -3,6 +3,27 @@
 
 #include "engine/kernels/vec_math.h"
 
+#include <string.h>
+
+static const char *const names[ACTIVATION_COUNT] = {
+    "None", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "Gelu", "GeluTanh", "Swish", "HardSigmoid",
+    "HardSwish",
+};
+
+const char *activation_name(enum activation_kind kind)
+{
+    return names[kind];
+}
+
+enum activation_kind activation_kind(const char *name)
+{
+    int kind = 0;
+
+    while (kind < ACTIVATION_COUNT && strcmp(names[kind], name) != 0)
+        kind++;
+    return (enum activation_kind)kind;
+}
+
 /* Comparisons are written so that NaN stays NaN. */
 static float clip(float x, float low, float high)
 {

@@ -25,6 +25,11 @@ struct activation {
     float alpha, beta;
 };
 
+/* "Relu"-like words that attributes use: "None", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "Gelu",
+ * "GeluTanh", "Swish", "HardSigmoid", "HardSwish". ACTIVATION_COUNT for any other. */
+const char *activation_name(enum activation_kind kind);
+enum activation_kind activation_kind(const char *name);
+
 /* What goes with a product: residual + product + bias[column], then the activation. */
 struct epilogue {
     const float *bias;          /* one for each column, or NULL */

@@ -22,6 +22,7 @@
     X(integer) \
     X(join) \
     X(matmul) \
+    X(packed_gemm) \
     X(pad) \
     X(pool) \
     X(rnn) \

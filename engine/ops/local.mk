@@ -9,6 +9,7 @@ engine_libengine_a_SOURCES += \
 	%D%/cumulative.c \
 	%D%/dropout.c \
 	%D%/elementwise.c %D%/elementwise.h \
+	%D%/epilogue.c %D%/epilogue.h \
 	%D%/expand.c \
 	%D%/families.h \
 	%D%/gather.c \
@@ -19,6 +20,7 @@ engine_libengine_a_SOURCES += \
 	%D%/matmul.c \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
+	%D%/packed_gemm.c \
 	%D%/pad.c \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
