@@ -22,6 +22,7 @@ struct vec_math {
     float (*sum_abs)(size_t n, const float *x);
     void (*normalise)(size_t n, float shift, float factor, const float *scale, const float *bias,
                       const float *x, float *y);
+    void (*scale)(size_t n, float shift, float factor, float offset, const float *x, float *y);
 };
 
 #define NAME(x) generic_##x
@@ -128,4 +129,9 @@ void vec_normalise_f32(size_t n, float shift, float factor, const float *scale, 
                        const float *x, float *y)
 {
     tables[cpu_isa()]->normalise(n, shift, factor, scale, bias, x, y);
+}
+
+void vec_scale_f32(size_t n, float shift, float factor, float offset, const float *x, float *y)
+{
+    tables[cpu_isa()]->scale(n, shift, factor, offset, x, y);
 }

@@ -39,5 +39,7 @@ float vec_sum_abs_f32(size_t n, const float *x);
 /* y = (x - shift) * factor * scale[i] + bias[i]; scale and bias may be NULL for 1 and 0. */
 void vec_normalise_f32(size_t n, float shift, float factor, const float *scale, const float *bias,
                        const float *x, float *y);
+/* y = (x - shift) * factor + offset. */
+void vec_scale_f32(size_t n, float shift, float factor, float offset, const float *x, float *y);
 
 #endif

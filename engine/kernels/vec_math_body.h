@@ -325,6 +325,17 @@ static void NAME(normalise)(size_t n, float shift, float factor, const float *sc
     }
 }
 
+static void NAME(scale)(size_t n, float shift, float factor, float offset, const float *x, float *y)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        NAME(store)(y + i, (NAME(load)(x + i) - shift) * factor + offset);
+    if (i < n)
+        NAME(store_tail)
+        (y + i, n - i, (NAME(load_tail)(x + i, n - i, 0.0f) - shift) * factor + offset);
+}
+
 static const struct vec_math NAME(table) = {
     .exp = NAME(exp),
     .log = NAME(log),
@@ -340,6 +351,7 @@ static const struct vec_math NAME(table) = {
     .sum_squares = NAME(sum_squares),
     .sum_abs = NAME(sum_abs),
     .normalise = NAME(normalise),
+    .scale = NAME(scale),
 };
 
 #undef VF

@@ -10,7 +10,6 @@
 #define OP_FAMILY_MAP(X) \
     X(activation) \
     X(arith) \
-    X(cast) \
     X(compare) \
     X(conv) \
     X(cumulative) \
@@ -22,12 +21,14 @@
     X(integer) \
     X(join) \
     X(matmul) \
+    X(norm) \
     X(packed_gemm) \
     X(pad) \
     X(pool) \
     X(rnn) \
     X(select) \
     X(slice) \
+    X(softmax) \
     X(transpose) \
     X(unary) \
     X(view)

@@ -18,6 +18,7 @@ engine_libengine_a_SOURCES += \
 	%D%/integer.c \
 	%D%/join.c \
 	%D%/matmul.c \
+	%D%/norm.c \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
 	%D%/packed_gemm.c \
@@ -28,8 +29,10 @@ engine_libengine_a_SOURCES += \
 	%D%/rows.h \
 	%D%/select.c \
 	%D%/slice.c \
+	%D%/softmax.c \
 	%D%/stacks.c %D%/stacks.h \
 	%D%/transpose.c \
 	%D%/unary.c \
 	%D%/view.c \
+	%D%/widen.c %D%/widen.h \
 	%D%/window_form.c %D%/window_form.h

@@ -59,3 +59,13 @@ check_PROGRAMS += %D%/test_vec_math
 %C%_test_vec_math_SOURCES = %D%/test_vec_math.c $(RUN_SUITE)
 %C%_test_vec_math_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_vec_math_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_softmax
+%C%_test_softmax_SOURCES = %D%/test_softmax.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_norm
+%C%_test_norm_SOURCES = %D%/test_norm.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
