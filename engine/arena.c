@@ -114,6 +114,14 @@ size_t arena_left(const struct arena *arena)
     return arena->bytes_max - arena->bytes;
 }
 
+bool arena_owns(const struct arena *arena, const void *memory)
+{
+    for (const struct block *block = arena->last; block != NULL; block = block->previous)
+        if ((uintptr_t)memory - (uintptr_t)block->data < block->size)
+            return true;
+    return false;
+}
+
 size_t arena_mark(const struct arena *arena)
 {
     return arena->last != NULL ? arena->last->start + arena->last->used : 0;

@@ -4,6 +4,7 @@
 #ifndef ENGINE_ARENA_H
 #define ENGINE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -20,6 +21,8 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length);
 size_t arena_bytes(const struct arena *arena);
 /* What the budget still allows. */
 size_t arena_left(const struct arena *arena);
+/* True if `memory` lies in one of its blocks. */
+bool arena_owns(const struct arena *arena, const void *memory);
 /* A mark and the way back to it: everything allocated since is given back. */
 size_t arena_mark(const struct arena *arena);
 void arena_reset(struct arena *arena, size_t mark);

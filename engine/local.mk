@@ -6,21 +6,31 @@ noinst_LIBRARIES += %D%/libengine.a
 ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 %C%_libengine_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
+	%D%/buffer.c %D%/buffer.h \
 	%D%/dtype.c %D%/dtype.h \
-	%D%/dynamic.h \
+	%D%/dynamic.c %D%/dynamic.h \
+	%D%/dynamic_private.h \
 	%D%/engine.h \
 	%D%/error.c %D%/error.h \
+	%D%/evaluate.c %D%/evaluate.h \
 	%D%/graph.c %D%/graph.h \
 	%D%/graph_resolve.c \
 	%D%/graph_seal.c \
-	%D%/model.h \
+	%D%/memory_plan.c %D%/memory_plan.h \
+	%D%/model.c %D%/model.h \
+	%D%/model_private.h \
 	%D%/node_attributes.c \
 	%D%/op.h \
-	%D%/plan.h \
+	%D%/plan.c %D%/plan.h \
+	%D%/plan_check.c \
+	%D%/plan_infer.c \
+	%D%/plan_layout.c \
+	%D%/plan_private.h \
 	%D%/pool.c %D%/pool.h \
-	%D%/runner.h \
+	%D%/runner.c %D%/runner.h \
 	%D%/shape.c %D%/shape.h \
-	%D%/tensor.c %D%/tensor.h
+	%D%/tensor.c %D%/tensor.h \
+	%D%/weights.c
 
 include engine/onnx/local.mk
 include engine/ops/local.mk

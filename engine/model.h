@@ -60,6 +60,12 @@ void weights_unref(struct weights *weights);
 uint64_t weights_id(const struct weights *weights);
 const struct tensor *weights_slot(const struct weights *weights, int slot);
 
+/* A further generation: `count` constant slots (below graph->n_constant_slots, not `host`) get copies
+ * of `data` (types and shapes stay), what the prologue makes of them is made anew, all else is shared
+ * with `from`. NULL sets `err`. */
+struct weights *weights_replace(struct weights *from, int count, const int *slots,
+                                const void *const *data, struct engine_error *err);
+
 /* True when requests may be joined along dimension 0: every input and output has it, free or
  * re-plannable, planning with 2 and 3 rows keeps every other dimension, and a run on random rows
  * gives each row the answer it gets alone (within 1e-4 relative). Costs a few runs; called once

@@ -3,6 +3,7 @@ ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 ENGINE_TEST_LIBS = $(ENGINE_LIBS) $(CHECK_LIBS)
 RUN_SUITE = tests/support/run_suite.c tests/support/run_suite.h
 CONV_REFERENCE = tests/support/conv_reference.c tests/support/conv_reference.h
+GRAPH_CASE = tests/support/graph_case.c tests/support/graph_case.h
 OP_CASE = tests/support/op_case.c tests/support/op_case.h
 
 check_PROGRAMS += %D%/test_arena
@@ -39,6 +40,15 @@ check_PROGRAMS += %D%/test_packed
 %C%_test_packed_SOURCES = %D%/test_packed.c $(CONV_REFERENCE) $(RUN_SUITE)
 %C%_test_packed_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_packed_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += %D%/test_memory_plan
+%C%_test_memory_plan_SOURCES = %D%/test_memory_plan.c $(RUN_SUITE)
+%C%_test_memory_plan_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_memory_plan_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_plan
+%C%_test_plan_SOURCES = %D%/test_plan.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_plan_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_plan_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(RUN_SUITE)

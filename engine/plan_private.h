@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine/plan_private.h - what is inside a plan, for the files that make it and the runner. */
+#ifndef ENGINE_PLAN_PRIVATE_H
+#define ENGINE_PLAN_PRIVATE_H
+
+#include "engine/arena.h"
+#include "engine/model_private.h"
+#include "engine/op.h"
+#include "engine/plan.h"
+
+enum plan_place {
+    PLACE_NONE,                    /* its data are never read: only type and shape count */
+    PLACE_ARENA,                   /* `offset` bytes into the runner's block */
+    PLACE_INPUT,                   /* the caller's input `index` */
+    PLACE_WEIGHT,                  /* slot `index` of the generation */
+    PLACE_FOLDED                   /* computed while planning: tensor.data, owned by the plan */
+};
+
+struct plan_tensor {
+    enum plan_place place;
+    int index;
+    size_t offset;
+    struct tensor tensor;          /* data only if PLACE_FOLDED */
+};
+
+struct plan_step {
+    const struct node *node;
+    int first_operand;             /* in plan->operands: inputs, then outputs; -1: absent */
+    int n_inputs, n_outputs;
+    size_t scratch_bytes, scratch_offset;
+};
+
+/* An output that would be a view of an input, a weight or a folded value is copied to the arena, so
+ * that it lives as long as the others. */
+struct plan_copy {
+    int from, to;                  /* plan tensors */
+};
+
+struct plan {
+    atomic_int refs;
+    uint64_t id;                   /* unlike for any two plans of one process */
+    struct model *model;
+    struct arena *arena;           /* everything below */
+    int threads;
+    struct shape *input_shapes;
+    bool dynamic;
+    int n_tensors, n_steps, n_copies;
+    struct plan_tensor *tensors;
+    struct plan_step *steps;
+    int n_operands;
+    int *operands;
+    struct plan_copy *copies;
+    int *inputs, *outputs;         /* plan tensor of each model input (-1: unread) and output */
+    size_t arena_bytes;
+    int64_t flops;
+};
+
+/* While a plan is made. Arrays are by value id of the graph and live in `temporary`. */
+struct plan_builder {
+    struct plan *plan;
+    const struct graph *graph;
+    const struct weights *base;
+    struct arena *temporary;
+    struct tensor *values;         /* types and shapes; data of what is known already */
+    unsigned char *origins;        /* enum plan_place; PLACE_ARENA for what steps make */
+    size_t folded_bytes;
+    int n_drafts;
+    struct plan_draft {
+        int node;
+        bool kept;
+        size_t scratch_bytes;
+    } *drafts;                     /* nodes that remain to be run, in order */
+};
+
+/* plan_infer.c: types and shapes of all values, folding what is known; plan->dynamic if that cannot
+ * be done without data. */
+enum engine_status plan_infer(struct plan_builder *builder, struct engine_error *err);
+/* plan_layout.c: steps, places and memory from what plan_infer() left. */
+enum engine_status plan_layout(struct plan_builder *builder, struct engine_error *err);
+/* plan_check.c: input shapes against the declared ones. `rows_free`: dimension 0 may be anything. */
+enum engine_status plan_check_inputs(const struct model_signature *signature,
+                                     const struct shape *shapes, bool rows_free,
+                                     struct engine_error *err);
+/* plan.c: a plan of its own, outside of the cache, with one reference and none of the model. */
+struct plan *plan_create(struct model *model, const struct shape *input_shapes, int threads,
+                         bool rows_free, struct engine_error *err);
+void plan_destroy(struct plan *plan);
+
+#endif
