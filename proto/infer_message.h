@@ -39,6 +39,10 @@ bool infer_request_decode(const void *body, size_t body_bytes, int64_t header_le
                           const struct wire_limits *limits, const struct tensor_spec *specs,
                           int n_specs, struct infer_request *ret_request, struct problem *problem);
 void infer_request_finish(struct infer_request *request);
+/* For clients: appends the body that decodes to `request`. `binary` says for each input whether it
+ * travels as binary data (NULL: none does). *ret_header_length as in infer_response_encode(). */
+void infer_request_encode(const struct infer_request *request, const int *binary,
+                          struct text *text, int64_t *ret_header_length);
 
 struct infer_response {
     const char *model_name, *model_version;
@@ -47,11 +51,19 @@ struct infer_response {
     int n_outputs;
     const struct wire_tensor *outputs;
     const int *binary;          /* for each output: 1 binary; NULL: none is */
+    void *memory;               /* owner of all of the above once decoded, else NULL */
 };
 
 /* Appends the body. *ret_header_length gets the JSON's length when any output is binary (send it as
  * Inference-Header-Content-Length with application/octet-stream), else -1. */
 void infer_response_encode(const struct infer_response *response, struct text *text,
                            int64_t *ret_header_length);
+
+/* For clients: reads an answer, of this server or another. Fields it does not know are passed over.
+ * The body must outlive the response. On failure `problem` is set and nothing is held. */
+bool infer_response_decode(const void *body, size_t body_bytes, int64_t header_length,
+                           const struct wire_limits *limits, struct infer_response *ret_response,
+                           struct problem *problem);
+void infer_response_finish(struct infer_response *response);
 
 #endif

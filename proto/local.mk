@@ -10,10 +10,19 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/half.c \
 	%D%/half.h \
 	%D%/infer_message.h \
+	%D%/infer_request.c \
+	%D%/infer_response.c \
+	%D%/infer_tensors.c \
+	%D%/infer_tensors.h \
+	%D%/json_envelope.c \
+	%D%/json_envelope.h \
+	%D%/json_fields.c \
+	%D%/json_fields.h \
 	%D%/json_text.c \
 	%D%/json_text.h \
 	%D%/message_memory.c \
 	%D%/message_memory.h \
+	%D%/metadata_message.c \
 	%D%/metadata_message.h \
 	%D%/number_print.c \
 	%D%/number_print.h \
