@@ -26,11 +26,13 @@
     X(pad) \
     X(pool) \
     X(rnn) \
+    X(scatter) \
     X(select) \
     X(slice) \
     X(softmax) \
     X(transpose) \
     X(unary) \
+    X(unique) \
     X(view)
 
 #define X(name) extern const struct op_def ops_##name[];

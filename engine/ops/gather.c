@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/gather.c - elements picked by index: Gather, GatherElements, GatherND. Indices are
  * data: a negative one counts from the back, one out of range is the client's mistake. */
-#include "engine/kernels/move.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>

@@ -27,12 +27,14 @@ engine_libengine_a_SOURCES += \
 	%D%/product.c %D%/product.h \
 	%D%/rnn.c \
 	%D%/rows.h \
+	%D%/scatter.c \
 	%D%/select.c \
 	%D%/slice.c \
 	%D%/softmax.c \
 	%D%/stacks.c %D%/stacks.h \
 	%D%/transpose.c \
 	%D%/unary.c \
+	%D%/unique.c \
 	%D%/view.c \
 	%D%/widen.c %D%/widen.h \
 	%D%/window_form.c %D%/window_form.h

@@ -26,10 +26,20 @@ check_PROGRAMS += %D%/test_error
 %C%_test_error_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_error_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_gather
+%C%_test_gather_SOURCES = %D%/test_gather.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_gather_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_gather_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_graph
 %C%_test_graph_SOURCES = %D%/test_graph.c $(RUN_SUITE)
 %C%_test_graph_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_graph_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_layout
+%C%_test_layout_SOURCES = %D%/test_layout.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_layout_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_layout_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_matmul
 %C%_test_matmul_SOURCES = %D%/test_matmul.c $(OP_CASE) $(RUN_SUITE)
