@@ -4,10 +4,14 @@ noinst_LIBRARIES += %D%/libserver.a
 %C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS)
 %C%_libserver_a_SOURCES = \
+	%D%/daemon.c %D%/daemon.h \
+	%D%/lifecycle.c %D%/lifecycle.h \
+	%D%/notify.c %D%/notify.h \
 	%D%/options.c %D%/options.h \
 	%D%/options_help.c \
 	%D%/options_table.c %D%/options_table.h \
 	%D%/services.h \
+	%D%/state_dir.c %D%/state_dir.h \
 	%D%/status_map.c %D%/status_map.h
 
 include server/http/local.mk

@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    POOL_BYTES = 64 * 1024,       /* for each connection; zeroed for each request, so not larger */
+    POOL_BYTES = 32 * 1024,       /* for each connection; zeroed for each request, so not larger */
     ACCESS_LINES_BYTES = 32 * 1024
 };
 

@@ -47,7 +47,7 @@ struct scheduler {
     uint64_t watch_ns;                   /* when the watch looks next */
     struct worker *inline_workers[INLINE_WORKERS_MAX];
     int n_inline_idle;
-    _Atomic int64_t pending;
+    _Atomic int64_t pending, finished;
     _Atomic int64_t waiting;             /* batcher.jobs, for those who spin without the lock */
     pthread_t watch_thread;
     bool watch_started;
@@ -78,6 +78,7 @@ static void answer_dropped(struct scheduler *scheduler, struct infer_job *droppe
             problem_set(&problem, 499, "client_gone", "the client closed the connection");
         jobs_refuse(job, &problem);
         atomic_fetch_sub(&scheduler->pending, 1);
+        atomic_fetch_add(&scheduler->finished, 1);
     }
 }
 
@@ -93,6 +94,7 @@ static void run_turn(struct scheduler *scheduler, struct worker *worker,
     ns = worker_run(worker, turn->jobs, turn->n_jobs, turn->rows);
     metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, -1);
     atomic_fetch_sub(&scheduler->pending, turn->n_jobs);
+    atomic_fetch_add(&scheduler->finished, turn->n_jobs);
     pthread_mutex_lock(&scheduler->lock);
     batcher_ran(entry->queue, turn->rows, ns);
     pthread_mutex_unlock(&scheduler->lock);
@@ -302,6 +304,11 @@ void scheduler_destroy(struct scheduler *scheduler)
 int64_t scheduler_pending(const struct scheduler *scheduler)
 {
     return atomic_load(&scheduler->pending);
+}
+
+int64_t scheduler_finished(const struct scheduler *scheduler)
+{
+    return atomic_load(&scheduler->finished);
 }
 
 bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job)

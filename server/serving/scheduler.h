@@ -41,6 +41,8 @@ void scheduler_close(struct scheduler *scheduler);
 void scheduler_destroy(struct scheduler *scheduler);
 /* Predictions queued or under way. */
 int64_t scheduler_pending(const struct scheduler *scheduler);
+/* Predictions answered since the start: the watchdog looks whether it moves. */
+int64_t scheduler_finished(const struct scheduler *scheduler);
 
 /* Runs the job on the calling thread and calls finish before it returns, if the model is known to be
  * so cheap that a worker is not worth waking (options->inline_us_max) and nothing is ahead of it.

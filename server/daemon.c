@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/daemon.h"
+
+#include "engine/engine.h"
+#include "server/lifecycle.h"
+#include "server/observe/metrics.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static int fail(const struct daemon *daemon, int code, const char *text)
+{
+    log_write(daemon->log, LOG_LEVEL_ERROR, text, NULL);
+    return code;
+}
+
+/* Each connection takes a descriptor: asks for all that we may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool start_log(struct daemon *daemon)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+
+    log_level_parse(daemon->options->log_level, &level);
+    daemon->log = log_create(STDERR_FILENO, level,
+                             strcmp(daemon->options->log_format, "json") == 0 ? LOG_FORMAT_JSON
+                                                                              : LOG_FORMAT_TEXT);
+    return daemon->log != NULL;
+}
+
+/* systemd's sockets, or else those of the options. */
+static int open_listeners(const struct daemon *daemon, struct listener *listeners,
+                          struct problem *problem)
+{
+    const struct options *options = daemon->options;
+    int count = listener_from_systemd(listeners, LISTENERS_MAX, problem);
+
+    if (count != 0)
+        return count;
+    for (; count < options->n_listen; count++)
+        if (!listener_open(&listeners[count], options->listen[count], (int)options->socket_mode,
+                           problem)) {
+            while (count > 0)
+                listener_close(&listeners[--count]);
+            return -1;
+        }
+    return count;
+}
+
+static int start_http(struct daemon *daemon)
+{
+    struct listener listeners[LISTENERS_MAX];
+    struct problem problem = {0};
+    struct http_server_config config = {.options = daemon->options, .services = &daemon->services,
+                                        .log = daemon->log, .metrics = daemon->metrics,
+                                        .routes = routes, .listeners = listeners,
+                                        .drained = lifecycle_drained, .arg = daemon};
+
+    config.n_listeners = open_listeners(daemon, listeners, &problem);
+    if (config.n_listeners < 0)
+        return fail(daemon, problem.status == 400 ? EX_USAGE : EX_UNAVAILABLE, problem.text);
+    daemon->http = http_server_create(&config, &problem);
+    if (daemon->http == NULL)
+        return fail(daemon, EX_OSERR, problem.text);
+    daemon->services.http = daemon->http;
+    return EX_OK;
+}
+
+/* In the order in which one needs the other; returns an exit code. */
+static int start_parts(struct daemon *daemon)
+{
+    struct engine_error err = {0};
+    struct problem problem = {0};
+    enum state_dir_result kept;
+
+    if (!start_log(daemon))
+        return EX_OSERR;
+    kept = state_dir_open(&daemon->state_dir, daemon->options->state_dir, &problem);
+    if (kept != STATE_DIR_OK)
+        return fail(daemon, kept == STATE_DIR_BUSY ? EX_TEMPFAIL : EX_CANTCREAT, problem.text);
+    if (engine_start(&err) != ENGINE_OK)
+        return fail(daemon, EX_SOFTWARE, err.text);
+    log_write(daemon->log, LOG_LEVEL_INFO, "starting", "version=%s isa=%s blas=%s", PACKAGE_VERSION,
+              engine_isa(), engine_blas());
+    daemon->metrics = metrics_create();
+    if (daemon->metrics == NULL)
+        return fail(daemon, EX_OSERR, "out of memory");
+    daemon->registry = registry_create(daemon->options, daemon->log, daemon->metrics, &problem);
+    if (daemon->registry == NULL)
+        return fail(daemon, EX_CONFIG, problem.text);
+    daemon->scheduler = scheduler_create(daemon->options, daemon->log, daemon->metrics, &problem);
+    if (daemon->scheduler == NULL)
+        return fail(daemon, EX_OSERR, problem.text);
+    daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
+                                         .metrics = daemon->metrics, .registry = daemon->registry,
+                                         .scheduler = daemon->scheduler};
+    return start_http(daemon);
+}
+
+/* No connection is left, so no handler runs any more; replies that are still to come need http. */
+static void stop_parts(struct daemon *daemon)
+{
+    if (daemon->scheduler != NULL)
+        scheduler_destroy(daemon->scheduler);
+    if (daemon->registry != NULL)
+        registry_destroy(daemon->registry);
+    http_server_destroy(daemon->http);
+    lifecycle_finish(daemon);
+    if (daemon->metrics != NULL)
+        metrics_destroy(daemon->metrics);
+    state_dir_close(&daemon->state_dir);
+    notify_finish(&daemon->notify);
+    log_destroy(daemon->log);
+}
+
+int daemon_run(const struct options *options, const struct daemon_input *input)
+{
+    struct daemon daemon = {.options = options, .input = input, .started_ns = uv_hrtime(),
+                            .state_dir = {-1, -1}};
+    int code;
+
+    signal(SIGPIPE, SIG_IGN);
+    notify_init(&daemon.notify);
+    raise_descriptor_limit();
+    if (!lifecycle_init(&daemon))
+        return EX_OSERR;
+    code = start_parts(&daemon);
+    if (code == EX_OK) {
+        lifecycle_run(&daemon);
+        code = daemon.exit_code;
+        log_write(daemon.log, LOG_LEVEL_INFO, "stopped", NULL);
+    }
+    stop_parts(&daemon);
+    return code;
+}
