@@ -54,72 +54,66 @@ struct work {
     bool by_rows;
 };
 
-/* Columns of the panel that starts at `from`. */
-static int panel_columns(const struct work *work, int64_t from)
-{
-    return (int)min64(work->kernels->panel, work->p->columns - from);
-}
-
-/* Points the tile at its part of the result; `continued`: an earlier piece has left sums there. */
-static void place(const struct work *work, struct tile *tile, int64_t row, int64_t column,
-                  bool continued)
+/* Points the tile at its part of the result, where an earlier piece of the depth has left sums. */
+static void place(const struct work *work, struct tile *tile, int64_t row, int64_t column)
 {
     const struct epilogue *epilogue = &work->p->epilogue;
     int64_t at = row * work->p->c_step + column;
 
     tile->c = work->p->c + at;
     tile->bias = epilogue->bias != NULL ? epilogue->bias + column : NULL;
-    if (!continued)
+    if (tile->offset == 0)
         tile->start = epilogue->residual != NULL ? epilogue->residual + at : NULL;
     else
         tile->start = tile->c;
 }
 
-/* Few rows: several panels at once, each read once from front to back. */
-static void run_few(const struct work *work, int64_t row, int rows, int64_t from, int64_t to)
+/* `rows` rows, one tile high, times the panels [from, to): several at once where that is faster. */
+static void run_strip(const struct work *work, const struct tile *piece, int64_t row, int rows,
+                      int64_t from, int64_t to)
 {
     const struct packed_product *p = work->p;
-    int64_t panel = work->kernels->panel, wide = work->kernels->wide_panels[rows] * panel;
+    const struct tile_kernels *kernels = work->kernels;
+    int64_t panel = kernels->panel;
+    int64_t wide = rows <= TILE_WIDE_ROWS_MAX ? kernels->wide_panels[rows] * panel : 0;
     const float *starts[TILE_ROWS_MAX];
-    struct tile tile = work->tile;
+    struct tile tile = *piece;
 
     for (int r = 0; r < rows; r++)
         starts[r] = p->a + (row + r) * p->a_step;
     tile.rows = starts;
-    tile.run = (size_t)p->depth;
-    tile.panel_step = (size_t)(panel * p->depth);
-    tile.last = true;
     while (from < to) {
-        place(work, &tile, row, from, false);
-        tile.weights = p->weights + from * p->depth;
-        if (from + wide <= to && from + wide <= p->columns) {
-            work->kernels->wide[rows](&tile);
+        int64_t width = min64(panel, packed_width(kernels, p->columns) - from);
+
+        place(work, &tile, row, from);
+        tile.weights = p->weights + from * p->depth + (int64_t)tile.offset * width;
+        if (wide > 0 && from + wide <= to && from + wide <= p->columns) {
+            kernels->wide[rows](&tile);
             from += wide;
         } else {
-            tile_run(work->kernels, &tile, rows, panel_columns(work, from));
+            tile_run(kernels, &tile, rows, (int)min64(panel, p->columns - from));
             from += panel;
         }
     }
 }
 
-/* One piece of a panel times all rows of a block; tiles as even as can be. */
-static void run_piece(const struct work *work, struct tile *tile, int64_t row, int64_t rows,
-                      int64_t column)
+/* A piece of the depth: full tiles panel by panel; what rows are left, a group of panels later. */
+static void run_piece(const struct work *work, const struct tile *piece, int64_t row, int64_t rows,
+                      int64_t from, int64_t to)
 {
-    const struct packed_product *p = work->p;
-    int64_t tiles = (rows + TILE_ROWS_MAX - 1) / TILE_ROWS_MAX, done = 0;
-    int columns = panel_columns(work, column);
+    int64_t panel = work->kernels->panel, group = panel;
+    int rest = (int)(rows % TILE_ROWS_MAX);
 
-    for (int64_t i = 0; i < tiles; i++) {
-        int height = (int)((rows - done) / (tiles - i));
-        const float *starts[TILE_ROWS_MAX];
+    if (rest > 0 && rest <= TILE_WIDE_ROWS_MAX)
+        group = work->kernels->wide_panels[rest] * panel;
+    for (; from < to; from += group) {
+        int64_t end = min64(from + group, to);
 
-        for (int r = 0; r < height; r++)
-            starts[r] = p->a + (row + done + r) * p->a_step;
-        tile->rows = starts;
-        place(work, tile, row + done, column, tile->offset > 0);
-        tile_run(work->kernels, tile, height, columns);
-        done += height;
+        for (int64_t column = from; column < end; column += panel)
+            for (int64_t r = 0; r + TILE_ROWS_MAX <= rows; r += TILE_ROWS_MAX)
+                run_strip(work, piece, row + r, TILE_ROWS_MAX, column, min64(column + panel, end));
+        if (rest > 0)
+            run_strip(work, piece, row + rows - rest, rest, from, end);
     }
 }
 
@@ -130,19 +124,15 @@ static void run_block(const struct work *work, int64_t row, int64_t rows, int64_
     int64_t depth = 0;
 
     do {
-        int64_t left = p->depth - depth;
+        int64_t left = p->depth - depth, pieces = (left + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
 
-        tile.run = (size_t)(left < 2 * BLOCK_DEPTH && left > BLOCK_DEPTH ? (left + 1) / 2
-                                                                      : min64(left, BLOCK_DEPTH));
+        /* A tile's worth of rows reads each panel once, so there is nothing to keep near. */
+        if (rows <= TILE_ROWS_MAX || pieces == 0)
+            pieces = 1;
+        tile.run = (size_t)((left + pieces - 1) / pieces);
         tile.offset = (size_t)depth;
         tile.last = left == (int64_t)tile.run;
-        for (int64_t column = from; column < to; column += work->kernels->panel) {
-            int64_t width = min64(work->kernels->panel,
-                                  packed_width(work->kernels, p->columns) - column);
-
-            tile.weights = p->weights + column * p->depth + depth * width;
-            run_piece(work, &tile, row, rows, column);
-        }
+        run_piece(work, &tile, row, rows, from, to);
         depth += (int64_t)tile.run;
     } while (depth < p->depth);
 }
@@ -158,10 +148,7 @@ static void run_range(const struct work *work, int64_t row, int64_t row_end, int
         int64_t blocks = (row_end - row + BLOCK_ROWS - 1) / BLOCK_ROWS;
         int64_t rows = (row_end - row + blocks - 1) / blocks;
 
-        if (rows <= 3)
-            run_few(work, row, (int)rows, from, to);
-        else
-            run_block(work, row, rows, from, to);
+        run_block(work, row, rows, from, to);
         if (activation->kind > ACTIVATION_LEAKY_RELU)
             activation_apply(activation, p->c + row * p->c_step + from, (size_t)rows, (size_t)columns,
                              (size_t)p->c_step);
@@ -193,6 +180,7 @@ void packed_run(const struct packed_product *product, struct pool *pool)
     if (product->rows == 0 || product->columns == 0)
         return;
     work.tile = (struct tile){.taps = 1, .c_step = (size_t)product->c_step,
+                              .panel_step = (size_t)(work.kernels->panel * product->depth),
                               .low = activation->alpha, .high = activation->beta};
     if (activation->kind == ACTIVATION_CLIP)
         work.tile.finish = TILE_CLIP;

@@ -11,7 +11,7 @@
 #define VECTOR 4
 #define VECTORS 2
 #define WIDE_1 4
-#define WIDE_2 3
+#define WIDE_2 2
 #define WIDE_3 2
 #include "engine/kernels/tile_body.h"
 #undef NAME
@@ -28,7 +28,7 @@
 #define VECTOR 8
 #define VECTORS 2
 #define WIDE_1 4
-#define WIDE_2 3
+#define WIDE_2 2
 #define WIDE_3 2
 #include "engine/kernels/tile_body.h"
 #undef NAME

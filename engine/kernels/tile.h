@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TILE_ROWS_MAX = 6, TILE_PANEL_MAX = 64, TILE_VECTORS_MAX = 4 };
+enum { TILE_ROWS_MAX = 6, TILE_WIDE_ROWS_MAX = 3, TILE_PANEL_MAX = 64, TILE_VECTORS_MAX = 4 };
 
 enum tile_finish { TILE_PLAIN, TILE_CLIP, TILE_LEAKY };
 
@@ -42,8 +42,8 @@ struct tile_kernels {
     int vector;                 /* floats of a vector */
     int panel;                  /* floats of a full panel's row: TILE_VECTORS_MAX vectors at most */
     tile_fn *narrow[TILE_ROWS_MAX + 1][TILE_VECTORS_MAX + 1];   /* [rows][vectors of the panel] */
-    int wide_panels[4];         /* [rows]: full panels that wide[rows] takes at once */
-    tile_fn *wide[4];
+    int wide_panels[TILE_WIDE_ROWS_MAX + 1];         /* [rows]: full panels that wide[rows] takes at once */
+    tile_fn *wide[TILE_WIDE_ROWS_MAX + 1];
 };
 
 /* Those of cpu_isa(). */
