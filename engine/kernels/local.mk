@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/attention.c %D%/attention.h \
 	%D%/activation.c %D%/activation.h \
 	%D%/conv.c %D%/conv.h \
 	%D%/convert.c %D%/convert.h \

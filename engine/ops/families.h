@@ -10,6 +10,7 @@
 #define OP_FAMILY_MAP(X) \
     X(activation) \
     X(arith) \
+    X(attention) \
     X(compare) \
     X(conv) \
     X(cumulative) \

@@ -2,6 +2,7 @@
 engine_libengine_a_SOURCES += \
 	%D%/activation.c \
 	%D%/arith.c \
+	%D%/attention.c \
 	%D%/broadcast.c %D%/broadcast.h \
 	%D%/cast.c \
 	%D%/compare.c \
