@@ -10,7 +10,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/dtype.c %D%/dtype.h \
 	%D%/dynamic.c %D%/dynamic.h \
 	%D%/dynamic_private.h \
-	%D%/engine.h \
+	%D%/engine.c %D%/engine.h \
 	%D%/error.c %D%/error.h \
 	%D%/evaluate.c %D%/evaluate.h \
 	%D%/graph.c %D%/graph.h \
@@ -18,7 +18,9 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/graph_seal.c \
 	%D%/memory_plan.c %D%/memory_plan.h \
 	%D%/model.c %D%/model.h \
+	%D%/model_load.c \
 	%D%/model_private.h \
+	%D%/model_probe.c \
 	%D%/node_attributes.c \
 	%D%/op.h \
 	%D%/plan.c %D%/plan.h \
