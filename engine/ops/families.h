@@ -27,6 +27,7 @@
     X(pad) \
     X(pool) \
     X(rnn) \
+    X(rotary) \
     X(scatter) \
     X(select) \
     X(slice) \

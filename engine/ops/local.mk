@@ -27,6 +27,7 @@ engine_libengine_a_SOURCES += \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
 	%D%/rnn.c \
+	%D%/rotary.c \
 	%D%/rows.h \
 	%D%/scatter.c \
 	%D%/select.c \
