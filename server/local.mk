@@ -12,7 +12,8 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/options_table.c %D%/options_table.h \
 	%D%/services.h \
 	%D%/state_dir.c %D%/state_dir.h \
-	%D%/status_map.c %D%/status_map.h
+	%D%/status_map.c %D%/status_map.h \
+	%D%/tensor_bridge.c %D%/tensor_bridge.h
 
 include server/http/local.mk
 include server/handlers/local.mk

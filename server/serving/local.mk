@@ -3,7 +3,10 @@ server_libserver_a_SOURCES += \
 	server/serving/batcher.c server/serving/batcher.h \
 	server/serving/cost_model.c \
 	server/serving/model_config.c server/serving/model_config.h \
-	server/serving/registry.h \
+	server/serving/model_entry.c server/serving/model_entry.h \
+	server/serving/registry.c server/serving/registry.h server/serving/registry_state.h \
+	server/serving/registry_apply.c \
+	server/serving/registry_loader.c \
 	server/serving/repository.c server/serving/repository.h \
 	server/serving/repository_files.c server/serving/repository_files.h \
 	server/serving/repository_load.c \

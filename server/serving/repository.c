@@ -255,10 +255,13 @@ static void look_at_model(int root_fd, const char *name, struct repository_model
     model_config_init(&model->config);
     if (fd < 0) {
         model->reason = format_reason("model directory:", repository_why_not(errno));
+        model->broken = true;
         return;
     }
     look_at_config(fd, model);
-    look_at_versions(fd, model, notes);
+    model->broken = model->reason != NULL;
+    if (!model->broken)
+        look_at_versions(fd, model, notes);
     close(fd);
 }
 

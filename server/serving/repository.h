@@ -30,7 +30,9 @@ struct repository_model {
     char name[MODEL_NAME_MAX + 1];
     struct model_config config;
     struct file_stamp config_stamp;
-    char *reason;                        /* why no version can be loaded (config.json, no version) */
+    bool broken;                         /* config.json or the directory cannot be read: then nothing
+                                            is known of versions, and what serves should go on */
+    char *reason;                        /* why no version can be loaded, or NULL */
     struct repository_version *versions; /* those the version policy wants, ascending */
     int n_versions;
 };
