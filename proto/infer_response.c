@@ -35,7 +35,8 @@ void infer_response_encode(const struct infer_response *response, struct text *t
         binary = NULL;      /* nothing to announce: plain JSON */
     text_puts(text, "{");
     encode_member(text, "model_name", response->model_name);
-    encode_member(text, "model_version", response->model_version);
+    if (response->model_version != NULL)
+        encode_member(text, "model_version", response->model_version);
     if (response->id != NULL)
         encode_member(text, "id", response->id);
     if (response->generation >= 0)

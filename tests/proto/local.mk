@@ -2,10 +2,15 @@
 PROTO_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 PROTO_TEST_LIBS = $(PROTO_LIBS) $(CHECK_LIBS)
 
-check_PROGRAMS += %D%/test_infer_message
-%C%_test_infer_message_SOURCES = %D%/test_infer_message.c tests/support/run_suite.c tests/support/run_suite.h
-%C%_test_infer_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
-%C%_test_infer_message_LDADD = $(PROTO_TEST_LIBS)
+check_PROGRAMS += %D%/test_infer_binary
+%C%_test_infer_binary_SOURCES = %D%/test_infer_binary.c %D%/infer_case.h tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_infer_binary_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_infer_binary_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_infer_request
+%C%_test_infer_request_SOURCES = %D%/test_infer_request.c %D%/infer_case.h tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_infer_request_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_infer_request_LDADD = $(PROTO_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_number_print
 %C%_test_number_print_SOURCES = %D%/test_number_print.c tests/support/run_suite.c tests/support/run_suite.h
