@@ -89,3 +89,15 @@ check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
+
+ONNX_BYTES = tests/support/onnx_bytes.c tests/support/onnx_bytes.h
+
+check_PROGRAMS += %D%/test_onnx_model
+%C%_test_onnx_model_SOURCES = %D%/test_onnx_model.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_model_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_protobuf_reader
+%C%_test_protobuf_reader_SOURCES = %D%/test_protobuf_reader.c $(RUN_SUITE)
+%C%_test_protobuf_reader_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_protobuf_reader_LDADD = $(ENGINE_TEST_LIBS)
