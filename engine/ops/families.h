@@ -11,6 +11,7 @@
     X(activation) \
     X(arith) \
     X(attention) \
+    X(cast) \
     X(compare) \
     X(conv) \
     X(cumulative) \
@@ -35,7 +36,8 @@
     X(transpose) \
     X(unary) \
     X(unique) \
-    X(view)
+    X(view) \
+    X(where)
 
 #define X(name) extern const struct op_def ops_##name[];
 OP_FAMILY_MAP(X)

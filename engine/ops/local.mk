@@ -38,5 +38,6 @@ engine_libengine_a_SOURCES += \
 	%D%/unary.c \
 	%D%/unique.c \
 	%D%/view.c \
+	%D%/where.c \
 	%D%/widen.c %D%/widen.h \
 	%D%/window_form.c %D%/window_form.h
