@@ -17,3 +17,28 @@ check_PROGRAMS += %D%/test_repository
 	tests/support/run_suite.h
 %C%_test_repository_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_repository_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_body
+%C%_test_body_SOURCES = %D%/test_body.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_body_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_body_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_gate
+%C%_test_gate_SOURCES = %D%/test_gate.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_gate_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_gate_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_log
+%C%_test_log_SOURCES = %D%/test_log.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_log_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_log_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_options
+%C%_test_options_SOURCES = %D%/test_options.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_options_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_options_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_router
+%C%_test_router_SOURCES = %D%/test_router.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_router_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_router_LDADD = $(SERVER_TEST_LIBS)
