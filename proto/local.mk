@@ -31,6 +31,8 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/power_table.c \
 	%D%/power_table.h \
 	%D%/predict_message.h \
+	%D%/predict_request.c \
+	%D%/predict_response.c \
 	%D%/problem.c \
 	%D%/problem.h \
 	%D%/tensor_print.c \

@@ -21,3 +21,8 @@ check_PROGRAMS += %D%/test_number_scan
 %C%_test_number_scan_SOURCES = %D%/test_number_scan.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_number_scan_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_number_scan_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_predict_message
+%C%_test_predict_message_SOURCES = %D%/test_predict_message.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_predict_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_predict_message_LDADD = $(PROTO_TEST_LIBS)
