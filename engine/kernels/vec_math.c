@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdint.h>
 
+enum { SUM_ROUNDS = 64 };
+
 struct vec_math {
     void (*exp)(size_t n, const float *x, float *y);
     void (*log)(size_t n, const float *x, float *y);

@@ -269,24 +269,31 @@ static float NAME(exp_sum)(size_t n, float shift, const float *x, float *y)
     return NAME(add_lanes)(sum);
 }
 
-/* Four sums run side by side to hide an addition's latency. `term` is in `in`; `neutral` adds 0. */
+/* Four sums run side by side to hide an addition's latency; after SUM_ROUNDS rounds they are added
+ * to a total, so that the error grows slowly. `term` is in `in`; `neutral` adds 0. */
 #define SUM_LOOP(term, neutral) \
-    VF sums[4] = {{0}}; \
+    VF total = {0}, sums[4]; \
     size_t i = 0; \
-    for (; i + 4 * LANES <= n; i += 4 * LANES) \
-        for (size_t k = 0; k < 4; k++) { \
-            VF in = NAME(load)(x + i + k * LANES); \
-            sums[k] = sums[k] + (term); \
+    while (i + LANES <= n) { \
+        for (size_t k = 0; k < 4; k++) \
+            sums[k] = (VF){0}; \
+        for (int round = 0; round < SUM_ROUNDS && i + 4 * LANES <= n; round++, i += 4 * LANES) \
+            for (size_t k = 0; k < 4; k++) { \
+                VF in = NAME(load)(x + i + k * LANES); \
+                sums[k] = sums[k] + (term); \
+            } \
+        if (i + LANES <= n && i + 4 * LANES > n) { \
+            VF in = NAME(load)(x + i); \
+            sums[0] = sums[0] + (term); \
+            i += LANES; \
         } \
-    for (; i + LANES <= n; i += LANES) { \
-        VF in = NAME(load)(x + i); \
-        sums[0] = sums[0] + (term); \
+        total = total + ((sums[0] + sums[1]) + (sums[2] + sums[3])); \
     } \
     if (i < n) { \
         VF in = NAME(load_tail)(x + i, n - i, neutral); \
-        sums[0] = sums[0] + (term); \
+        total = total + (term); \
     } \
-    return NAME(add_lanes)((sums[0] + sums[1]) + (sums[2] + sums[3]))
+    return NAME(add_lanes)(total)
 
 static float NAME(sum)(size_t n, const float *x)
 {

@@ -27,6 +27,7 @@
     X(packed_gemm) \
     X(pad) \
     X(pool) \
+    X(reduce) \
     X(rnn) \
     X(rotary) \
     X(scatter) \

@@ -19,13 +19,14 @@ engine_libengine_a_SOURCES += \
 	%D%/integer.c \
 	%D%/join.c \
 	%D%/matmul.c \
-	%D%/norm.c \
+	%D%/norm.c %D%/norm_body.h \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
 	%D%/packed_gemm.c \
 	%D%/pad.c \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
+	%D%/reduce.c \
 	%D%/rnn.c \
 	%D%/rotary.c \
 	%D%/rows.h \

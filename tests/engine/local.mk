@@ -101,3 +101,7 @@ check_PROGRAMS += %D%/test_protobuf_reader
 %C%_test_protobuf_reader_SOURCES = %D%/test_protobuf_reader.c $(RUN_SUITE)
 %C%_test_protobuf_reader_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_protobuf_reader_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += %D%/test_reduce
+%C%_test_reduce_SOURCES = %D%/test_reduce.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)

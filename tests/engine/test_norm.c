@@ -132,7 +132,7 @@ static const struct op_case cases[] = {
      OUT("f64[2,4,2] -0.722126428 1.42563955 0.0508758807 -0.503282802 0.19039549 1.66079993"
         " 0.119892146 0.602823668 0.276811652 -0.346715902 -1.05726146 -0.339251517"
         " -0.199869613 0.547043578 0.804358182 0.884325551"),
-     .tolerance = 1e-09},
+     .tolerance = 1e-08},
     {"layer norm of nothing", "LayerNormalization", NULL, IN("f32[0,2]", "f32[2] 1 1"),
      OUT("f32[0,2]")},
     {"layer norm, scale too long", "LayerNormalization", NULL, IN("f32[1,2] 1 2", "f32[3] 1 1 1"),

@@ -103,7 +103,7 @@ START_TEST(agrees_with_double)
     static const int64_t inners[] = {1, 2, 5, 127, 129, 200};
     uint64_t state = test_seed();
     int64_t n = sizes[_i % 10], inner = inners[_i / 10];
-    struct arena *arena = arena_create((size_t)1 << 24);
+    struct arena *arena = arena_create((size_t)64 << 20);
     struct tensor x = {.dtype = DTYPE_F32, .shape = {.rank = 3, .dims = {3, n, inner}}};
     float *items = arena_alloc(arena, tensor_bytes(&x));
 
