@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
-	%D%/attention.c %D%/attention.h \
 	%D%/activation.c %D%/activation.h \
+	%D%/attention.c %D%/attention.h \
 	%D%/conv.c %D%/conv.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
@@ -12,6 +12,7 @@ engine_libengine_a_SOURCES += \
 	%D%/random.c %D%/random.h \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/reduce.c %D%/reduce.h %D%/reduce_body.h \
+	%D%/resample.c %D%/resample.h \
 	%D%/tile.c %D%/tile.h %D%/tile_body.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \

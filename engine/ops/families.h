@@ -28,6 +28,7 @@
     X(pad) \
     X(pool) \
     X(reduce) \
+    X(resize) \
     X(rnn) \
     X(rotary) \
     X(scatter) \

@@ -27,6 +27,8 @@ engine_libengine_a_SOURCES += \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
 	%D%/reduce.c \
+	%D%/resize.c \
+	%D%/resize_form.c %D%/resize_form.h \
 	%D%/rnn.c \
 	%D%/rotary.c \
 	%D%/rows.h \
