@@ -25,7 +25,6 @@
  *   BatchNormalization  epsilon, momentum, training_mode; outputs Y, running_mean?, running_var?
  *   GroupNormalization  scale and bias of shape [C]; older ones are InstanceNormalization between
  *                     Reshapes
- *   RNN GRU LSTM      layout 0: older `layout` 1 has Transposes around
  *   Reshape           input 1 shape; attribute allowzero
  *   Tile              input 1 repeats
  *   Concat            `axis` always set

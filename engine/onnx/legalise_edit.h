@@ -68,8 +68,7 @@ enum engine_status legalise_softmax(const struct rewrite *rewrite);
 enum engine_status legalise_dropout(const struct rewrite *rewrite);
 enum engine_status legalise_batch_norm(const struct rewrite *rewrite);
 enum engine_status legalise_group_norm(const struct rewrite *rewrite);
-/* legalise_recurrent.c */
-enum engine_status legalise_recurrent(const struct rewrite *rewrite);
+/* legalise_scan.c */
 enum engine_status legalise_scan(const struct rewrite *rewrite);
 /* legalise_shape.c */
 enum engine_status legalise_axes(const struct rewrite *rewrite);

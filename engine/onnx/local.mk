@@ -5,7 +5,7 @@ engine_libengine_a_SOURCES += \
 	%D%/legalise_edit.c %D%/legalise_edit.h \
 	%D%/legalise_image.c \
 	%D%/legalise_norm.c \
-	%D%/legalise_recurrent.c \
+	%D%/legalise_scan.c \
 	%D%/legalise_shape.c \
 	%D%/onnx_attribute.c \
 	%D%/onnx_external.c %D%/onnx_external.h \

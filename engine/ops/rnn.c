@@ -352,6 +352,7 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
     float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
     struct cell cell = s->params->cells[d];
 
+    cell.hidden = h;
     s->cell = &cell;
     s->reverse = s->params->reverse[d];
     s->w = (const float *)call->inputs[W]->data + d * gh * s->e.input;

@@ -1,77 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * RNN, GRU and LSTM with the batch first, and Scan of opset 8. */
+ * Scan of opset 8. */
 #include "engine/onnx/legalise_edit.h"
 
 #include <string.h>
 
 enum { SCAN_EDGES_MAX = 64 };
-
-static int transpose(const struct rewrite *rewrite, int from, const int64_t *perm, size_t rank,
-                     int to)
-{
-    int id = to == VALUE_ABSENT ? rewrite_add(rewrite, "Transpose", 1, &from)
-                                : rewrite_add_to(rewrite, "Transpose", 1, &from, to);
-
-    if (id != VALUE_ABSENT &&
-        !node_set_ints(rewrite->graph, rewrite_producer(rewrite, id), "perm", perm, rank))
-        return VALUE_ABSENT;
-    return id;
-}
-
-/* The node that computes with the sequence first, its outputs new values. */
-static enum engine_status replace_outputs(const struct rewrite *rewrite)
-{
-    /* Y: [sequence, direction, batch, hidden] to [batch, sequence, direction, hidden];
-     * Y_h and Y_c: [direction, batch, hidden] to [batch, direction, hidden]. */
-    static const int64_t whole[] = {2, 0, 1, 3}, last[] = {1, 0, 2};
-    struct node old = *rewrite_node(rewrite);
-    int outputs[3] = {VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT};
-    int index;
-
-    if (old.n_outputs > 3)
-        return engine_error_set(rewrite->err, ENGINE_BAD_MODEL, "has %d outputs", old.n_outputs);
-    for (int i = 0; i < old.n_outputs; i++) {
-        if (old.outputs[i] == VALUE_ABSENT)
-            continue;
-        outputs[i] = graph_add_value(rewrite->graph, "");
-        if (outputs[i] < 0)
-            return rewrite_no_memory(rewrite);
-    }
-    rewrite_remove(rewrite);
-    index = graph_add_node(rewrite->graph, old.domain, old.op_type, old.name, old.n_inputs,
-                           old.inputs, old.n_outputs, outputs);
-    if (index < 0)
-        return rewrite_no_memory(rewrite);
-    rewrite->graph->nodes[index].opset = old.opset;
-    rewrite->graph->nodes[index].attributes = old.attributes;
-    rewrite->graph->nodes[index].n_attributes = old.n_attributes;
-    for (int i = 0; i < old.n_outputs; i++)
-        if (outputs[i] != VALUE_ABSENT &&
-            transpose(rewrite, outputs[i], i == 0 ? whole : last, i == 0 ? 4 : 3,
-                      old.outputs[i]) == VALUE_ABSENT)
-            return rewrite_no_memory(rewrite);
-    return ENGINE_OK;
-}
-
-enum engine_status legalise_recurrent(const struct rewrite *rewrite)
-{
-    static const int64_t swap[] = {1, 0, 2};
-    static const int batched[] = {0, 5, 6};     /* X, initial_h, initial_c */
-    enum engine_status status = ENGINE_OK;
-
-    if (node_int(rewrite_node(rewrite), "layout", 0) == 0)
-        return ENGINE_OK;
-    for (int k = 0; k < 3 && status == ENGINE_OK; k++) {
-        int from = rewrite_input(rewrite, batched[k]);
-
-        if (from != VALUE_ABSENT)
-            status = rewrite_set_input(rewrite, batched[k],
-                                       transpose(rewrite, from, swap, 3, VALUE_ABSENT));
-    }
-    if (status == ENGINE_OK)
-        status = rewrite_set_int(rewrite, "layout", 0);
-    return status == ENGINE_OK ? replace_outputs(rewrite) : status;
-}
 
 static bool has_captures(const struct graph *body)
 {
