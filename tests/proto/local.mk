@@ -2,6 +2,11 @@
 PROTO_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 PROTO_TEST_LIBS = $(PROTO_LIBS) $(CHECK_LIBS)
 
+check_PROGRAMS += %D%/test_half
+%C%_test_half_SOURCES = %D%/test_half.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_half_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_half_LDADD = $(PROTO_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_infer_binary
 %C%_test_infer_binary_SOURCES = %D%/test_infer_binary.c %D%/infer_case.h tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_infer_binary_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
@@ -11,6 +16,11 @@ check_PROGRAMS += %D%/test_infer_request
 %C%_test_infer_request_SOURCES = %D%/test_infer_request.c %D%/infer_case.h tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_infer_request_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_infer_request_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_metadata_message
+%C%_test_metadata_message_SOURCES = %D%/test_metadata_message.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_metadata_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_metadata_message_LDADD = $(PROTO_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_number_print
 %C%_test_number_print_SOURCES = %D%/test_number_print.c tests/support/run_suite.c tests/support/run_suite.h
@@ -26,3 +36,8 @@ check_PROGRAMS += %D%/test_predict_message
 %C%_test_predict_message_SOURCES = %D%/test_predict_message.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_predict_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_predict_message_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_text
+%C%_test_text_SOURCES = %D%/test_text.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_text_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_text_LDADD = $(PROTO_TEST_LIBS)
