@@ -10,10 +10,16 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/options.c %D%/options.h \
 	%D%/options_help.c \
 	%D%/options_table.c %D%/options_table.h \
+	%D%/routes.c \
 	%D%/services.h \
 	%D%/state_dir.c %D%/state_dir.h \
 	%D%/status_map.c %D%/status_map.h \
 	%D%/tensor_bridge.c %D%/tensor_bridge.h
+
+bin_PROGRAMS += inferd
+inferd_SOURCES = %D%/main.c
+inferd_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
+inferd_LDADD = $(SERVER_LIBS)
 
 include server/http/local.mk
 include server/handlers/local.mk

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 server_libserver_a_SOURCES += \
 	server/observe/access_log.c server/observe/access_log.h \
-	server/observe/health.h \
+	server/observe/health.c server/observe/health.h \
 	server/observe/histogram.c server/observe/histogram.h \
 	server/observe/log.c server/observe/log.h \
 	server/observe/metrics.c server/observe/metrics.h \

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/metadata_message.h"
+#include "server/handlers/handlers.h"
+#include "server/observe/health.h"
+
+void handle_live(struct exchange *exchange, struct services *services)
+{
+    struct text text;
+
+    (void)services;                      /* whoever can be asked lives */
+    text_init(&text);
+    text_puts(&text, "{\"live\":true}");
+    handler_reply_json(exchange, 200, &text);
+}
+
+/* Both keys: the standard's text has the one, its schema the other. */
+void handle_ready(struct exchange *exchange, struct services *services)
+{
+    struct problem problem = {0};
+    bool ready = health_server_ready(services, &problem);
+    struct text text;
+
+    text_init(&text);
+    text_printf(&text, "{\"live\":true,\"ready\":%s}", ready ? "true" : "false");
+    handler_reply_json(exchange, ready ? 200 : 503, &text);
+}
+
+void handle_model_ready(struct exchange *exchange, struct services *services)
+{
+    const char *name = exchange_param(exchange, "model");
+    struct problem problem = {0};
+    bool ready = health_model_ready(services, name, exchange_param(exchange, "version"), &problem);
+    struct text text;
+
+    if (!ready && problem.status == 404) {
+        exchange_reply_problem(exchange, &problem);
+        return;
+    }
+    text_init(&text);
+    model_ready_encode(&text, name, ready);
+    handler_reply_json(exchange, ready ? 200 : 503, &text);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * POST .../infer: the Open Inference Protocol, JSON and binary tensors. */
+#include "server/handlers/prediction.h"
+
+#include "proto/infer_message.h"
+#include "server/handlers/classification.h"
+#include "server/tensor_bridge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char header_name[] = "Inference-Header-Content-Length";
+enum { HEADER_DIGITS_MAX = 18 };
+
+struct infer_call {
+    struct prediction prediction;        /* first */
+    struct infer_request request;
+    bool decoded;
+    int n_chosen;
+    int *chosen;                         /* outputs to send, by index */
+    int *binary;                         /* for each chosen one */
+    int *classes;                        /* for each chosen one: N largest, or 0 */
+    struct wire_tensor *sent;
+    struct classification *labels;       /* for each chosen one */
+};
+
+static void infer_call_finish(struct prediction *prediction)
+{
+    struct infer_call *call = (struct infer_call *)prediction;
+
+    for (int i = 0; call->labels != NULL && i < call->n_chosen; i++)
+        classification_finish(&call->labels[i]);
+    if (call->decoded)
+        infer_request_finish(&call->request);
+    free(call->chosen);
+    free(call->binary);
+    free(call->classes);
+    free(call->sent);
+    free(call->labels);
+}
+
+/* The header's number; -1 when there is none. */
+static bool read_header_length(struct exchange *exchange, int64_t *ret_length,
+                               struct problem *problem)
+{
+    const char *text = exchange_header(exchange, header_name);
+    size_t length = text != NULL ? strlen(text) : 0;
+
+    *ret_length = -1;
+    if (text == NULL)
+        return true;
+    if (length < 1 || length > HEADER_DIGITS_MAX || strspn(text, "0123456789") != length)
+        return problem_set(problem, 400, "bad_header", "%s must be a number of bytes", header_name);
+    *ret_length = strtoll(text, NULL, 10);
+    return true;
+}
+
+static bool decode(struct infer_call *call, struct problem *problem)
+{
+    struct prediction *prediction = &call->prediction;
+    const struct model_entry *entry = prediction->job.entry;
+    struct wire_limits limits = prediction_limits(prediction->services);
+    int64_t header_length;
+    size_t body_bytes;
+    const void *body = exchange_body(prediction->exchange, &body_bytes);
+
+    if (!read_header_length(prediction->exchange, &header_length, problem))
+        return false;
+    if (header_length >= 0)
+        prediction->stats_protocol = STATS_PROTOCOL_V2_BINARY;
+    call->decoded = infer_request_decode(body, body_bytes, header_length, &limits, entry->inputs,
+                                         entry->n_inputs, &call->request, problem);
+    return call->decoded;
+}
+
+/* Which outputs the request asks for, and in which form. */
+static bool choose_outputs(struct infer_call *call, struct problem *problem)
+{
+    const struct infer_request *request = &call->request;
+    const struct model_entry *entry = call->prediction.job.entry;
+    int count = request->n_outputs > 0 ? request->n_outputs : entry->n_outputs;
+
+    call->chosen = calloc((size_t)count + 1, sizeof(*call->chosen));
+    call->binary = calloc((size_t)count + 1, sizeof(*call->binary));
+    call->classes = calloc((size_t)count + 1, sizeof(*call->classes));
+    call->sent = calloc((size_t)count + 1, sizeof(*call->sent));
+    call->labels = calloc((size_t)count + 1, sizeof(*call->labels));
+    if (call->chosen == NULL || call->binary == NULL || call->classes == NULL ||
+        call->sent == NULL || call->labels == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory for %d outputs", count);
+    for (int i = 0; i < count; i++) {
+        const struct requested_output *output =
+            request->n_outputs > 0 ? &request->outputs[i] : NULL;
+
+        call->chosen[i] = output != NULL ? tensor_bridge_find_output(entry, output->name) : i;
+        call->binary[i] = output != NULL && output->binary >= 0 ? output->binary
+                                                                : request->binary_output_default;
+        call->classes[i] = output != NULL ? output->classification : 0;
+        if (call->chosen[i] < 0)
+            return problem_set(problem, 400, "unknown_output", "model '%s' has no output '%.128s'",
+                               entry->name, output->name);
+        for (int j = 0; j < i; j++) {
+            if (call->chosen[j] == call->chosen[i])
+                return problem_set(problem, 400, "duplicate_output",
+                                   "output '%.128s' is asked for twice", output->name);
+        }
+    }
+    call->n_chosen = count;
+    return true;
+}
+
+static bool infer_call_encode(struct prediction *prediction, const struct wire_tensor *outputs,
+                              struct text *text, const char **ret_content_type,
+                              struct problem *problem)
+{
+    struct infer_call *call = (struct infer_call *)prediction;
+    const struct infer_job *job = &prediction->job;
+    struct infer_response response = {
+        .model_name = job->entry->name,
+        .model_version = job->entry->version,
+        .id = call->request.id,
+        .generation = job->generation,
+        .n_outputs = call->n_chosen,
+        .outputs = call->sent,
+        .binary = call->binary,
+    };
+    int64_t header_length;
+    char number[24];
+
+    for (int i = 0; i < call->n_chosen; i++) {
+        call->sent[i] = outputs[call->chosen[i]];
+        if (call->classes[i] > 0 &&
+            !classification_make(&call->labels[i], &outputs[call->chosen[i]], call->classes[i],
+                                 job->entry->batchable, &call->sent[i], problem))
+            return false;
+    }
+    infer_response_encode(&response, text, &header_length);
+    *ret_content_type = "application/json";
+    if (header_length >= 0) {
+        snprintf(number, sizeof(number), "%lld", (long long)header_length);
+        exchange_add_header(prediction->exchange, header_name, number);
+        *ret_content_type = "application/octet-stream";
+    }
+    return true;
+}
+
+void handle_infer(struct exchange *exchange, struct services *services)
+{
+    static const struct prediction_protocol protocol = {infer_call_encode, infer_call_finish};
+    struct problem problem = {0};
+    struct infer_call *call = prediction_create(sizeof(*call), &protocol, STATS_PROTOCOL_V2_JSON,
+                                                exchange, services, &problem);
+
+    if (call == NULL) {
+        exchange_reply_problem(exchange, &problem);
+        return;
+    }
+    if (!decode(call, &problem) || !choose_outputs(call, &problem) ||
+        !prediction_bind(&call->prediction, call->request.inputs, call->request.n_inputs,
+                         &problem)) {
+        prediction_fail(&call->prediction, &problem);
+        return;
+    }
+    if (call->request.priority > 0)
+        call->prediction.job.priority =
+            call->request.priority < INT32_MAX ? (int)call->request.priority : INT32_MAX;
+    prediction_start(&call->prediction, call->request.timeout_us);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/handlers/prediction.h"
+
+#include "server/options.h"
+#include "server/serving/worker.h"
+#include "server/tensor_bridge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ENVELOPE_BYTES_MAX = 64 * 1024, JSON_DEPTH_MAX = 32, TENSORS_MAX = 256 };
+
+struct wire_limits prediction_limits(const struct services *services)
+{
+    return (struct wire_limits){
+        .tensor_bytes_max = (size_t)services->options->body_bytes_max,
+        .envelope_bytes_max = ENVELOPE_BYTES_MAX,
+        .depth_max = JSON_DEPTH_MAX,
+        .tensors_max = TENSORS_MAX,
+    };
+}
+
+static bool prediction_is_abandoned(const struct infer_job *job)
+{
+    return exchange_is_abandoned(((const struct prediction *)job)->exchange);
+}
+
+static void prediction_finished(struct infer_job *job, const struct tensor *outputs,
+                                const struct problem *problem);
+
+void *prediction_create(size_t size, const struct prediction_protocol *protocol,
+                        enum stats_protocol stats_protocol, struct exchange *exchange,
+                        struct services *services, struct problem *problem)
+{
+    struct model_entry *entry = handler_find_entry(exchange, services, problem);
+    struct prediction *prediction;
+
+    if (entry == NULL)
+        return NULL;
+    prediction = calloc(1, size);
+    if (prediction == NULL) {
+        model_entry_unref(entry);
+        problem_set(problem, 507, "no_memory", "no memory for the request");
+        return NULL;
+    }
+    prediction->job.entry = entry;
+    prediction->job.priority = JOB_PRIORITY_DEFAULT;
+    prediction->job.finish = prediction_finished;
+    prediction->protocol = protocol;
+    prediction->stats_protocol = stats_protocol;
+    prediction->exchange = exchange;
+    prediction->services = services;
+    prediction->begun_ns = clock_now_ns();
+    prediction->job.inputs = calloc((size_t)entry->n_inputs + 1, sizeof(struct tensor));
+    prediction->outputs = calloc((size_t)entry->n_outputs + 1, sizeof(struct wire_tensor));
+    if (prediction->job.inputs == NULL || prediction->outputs == NULL) {
+        prediction_destroy(prediction);
+        problem_set(problem, 507, "no_memory", "no memory for the request");
+        return NULL;
+    }
+    return prediction;
+}
+
+void prediction_destroy(struct prediction *prediction)
+{
+    if (prediction == NULL)
+        return;
+    prediction->protocol->finish(prediction);
+    model_entry_unref(prediction->job.entry);
+    free(prediction->job.inputs);
+    free(prediction->outputs);
+    free(prediction);
+}
+
+bool prediction_bind(struct prediction *prediction, const struct wire_tensor *inputs, int n_inputs,
+                     struct problem *problem)
+{
+    bool bound = tensor_bridge_inputs(prediction->job.entry, inputs, n_inputs,
+                                      prediction->job.inputs, &prediction->job.rows, problem);
+
+    prediction->decoded_ns = clock_now_ns();
+    return bound;
+}
+
+void prediction_fail(struct prediction *prediction, const struct problem *problem)
+{
+    struct exchange *exchange = prediction->exchange;
+
+    stats_failure(prediction->job.entry->stats, prediction->stats_protocol,
+                  clock_now_ns() - exchange_start_ns(exchange));
+    prediction_destroy(prediction);
+    exchange_reply_problem(exchange, problem);
+}
+
+static bool encode_outputs(struct prediction *prediction, const struct tensor *outputs,
+                           struct text *text, const char **ret_content_type,
+                           struct problem *problem)
+{
+    const struct model_entry *entry = prediction->job.entry;
+
+    for (int i = 0; i < entry->n_outputs; i++) {
+        if (!tensor_bridge_output(entry, i, &outputs[i], &prediction->outputs[i], problem))
+            return false;
+    }
+    if (!prediction->protocol->encode(prediction, prediction->outputs, text, ret_content_type,
+                                      problem))
+        return false;
+    if (text->failed)
+        return problem_set(problem, 507, "no_memory", "no memory for the answer");
+    return true;
+}
+
+/* Counts an answered prediction, for /metrics, the statistics and the access log. */
+static void count_success(const struct prediction *prediction)
+{
+    const struct infer_job *job = &prediction->job;
+    uint64_t now_ns = clock_now_ns();
+    const uint64_t phases[STATS_PHASE_COUNT] = {
+        [STATS_PHASE_QUEUE] = job->started_ns - job->queued_ns,
+        [STATS_PHASE_DECODE] = prediction->decoded_ns - prediction->begun_ns,
+        [STATS_PHASE_COMPUTE] = job->computed_ns - job->started_ns,
+        [STATS_PHASE_ENCODE] = now_ns - job->computed_ns,
+        [STATS_PHASE_TOTAL] = now_ns - exchange_start_ns(prediction->exchange),
+    };
+
+    stats_success(job->entry->stats, prediction->stats_protocol, job->rows, phases);
+    exchange_note_phases(prediction->exchange, phases[STATS_PHASE_QUEUE] / 1000,
+                         phases[STATS_PHASE_COMPUTE] / 1000, (int)job->batch_rows);
+}
+
+static void prediction_finished(struct infer_job *job, const struct tensor *outputs,
+                                const struct problem *problem)
+{
+    struct prediction *prediction = (struct prediction *)job;
+    struct exchange *exchange = prediction->exchange;
+    struct problem own = *problem;
+    const char *content_type = NULL;
+    char generation[24];
+    struct text text;
+
+    text_init(&text);
+    if (outputs == NULL || !encode_outputs(prediction, outputs, &text, &content_type, &own)) {
+        text_free(&text);
+        prediction_fail(prediction, &own);
+        return;
+    }
+    snprintf(generation, sizeof(generation), "%lld", (long long)job->generation);
+    exchange_add_header(exchange, "Inferd-Generation", generation);
+    count_success(prediction);
+    prediction_destroy(prediction);
+    exchange_reply(exchange, 200, content_type, &text);
+}
+
+void prediction_start(struct prediction *prediction, int64_t timeout_us)
+{
+    struct infer_job *job = &prediction->job;
+    struct scheduler *scheduler = prediction->services->scheduler;
+    uint64_t limit_ns = exchange_deadline_ns(prediction->exchange);
+    struct problem problem = {0};
+
+    job->deadline_ns = limit_ns;
+    if (timeout_us > 0 && (uint64_t)timeout_us < (limit_ns - prediction->begun_ns) / 1000)
+        job->deadline_ns = prediction->begun_ns + (uint64_t)timeout_us * 1000;
+    if (scheduler_run_inline(scheduler, job))
+        return;
+    job->is_abandoned = prediction_is_abandoned;   /* can be asked only of a deferred exchange */
+    exchange_defer(prediction->exchange);
+    if (!scheduler_submit(scheduler, job, &problem))
+        prediction_fail(prediction, &problem);
+}
