@@ -9,7 +9,8 @@ passed=0
 # forbid FOLDERS PATTERN WHY: no file beneath FOLDERS may include what matches.
 forbid() {
     # shellcheck disable=SC2086
-    found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]+$2" $1 --include='*.c' --include='*.h')
+    found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]+$2" $1 --include='*.c' --include='*.h' |
+        grep -v '"config.h"')
     if [ -n "$found" ]; then
         printf '%s\n  %s\n' "$3:" "$found"
         failed=$((failed + 1))

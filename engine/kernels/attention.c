@@ -7,11 +7,16 @@
 #include <math.h>
 #include <string.h>
 
-void attention_scores(int64_t queries, int64_t keys, int64_t width, float scale, const float *q, int64_t q_step,
-                      const float *k, float *scores)
+void attention_scores(int64_t queries, int64_t keys, int64_t width, float scale, const float *q,
+                      int64_t q_step, const float *k, float *scores)
 {
-    struct gemm_form form = {.trans_b = true, .m = queries, .n = keys, .k = width,
-                             .lda = q_step, .ldb = width, .ldc = keys};
+    struct gemm_form form = {.trans_b = true,
+                             .m = queries,
+                             .n = keys,
+                             .k = width,
+                             .lda = q_step,
+                             .ldb = width,
+                             .ldc = keys};
 
     gemm_f32(&form, scale, q, k, 0.0f, scores);
 }
@@ -38,10 +43,11 @@ void attention_softmax(int64_t keys, float *row)
         row[i] *= factor;
 }
 
-void attention_values(int64_t queries, int64_t keys, int64_t width, const float *weights, const float *v, float *y,
-                      int64_t y_step)
+void attention_values(int64_t queries, int64_t keys, int64_t width, const float *weights,
+                      const float *v, float *y, int64_t y_step)
 {
-    struct gemm_form form = {.m = queries, .n = width, .k = keys, .lda = keys, .ldb = width, .ldc = y_step};
+    struct gemm_form form = {
+        .m = queries, .n = width, .k = keys, .lda = keys, .ldb = width, .ldc = y_step};
 
     gemm_f32(&form, 1.0f, weights, v, 0.0f, y);
 }

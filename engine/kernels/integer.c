@@ -34,7 +34,8 @@ void integer_gemm(int64_t m, int64_t n, int64_t k, const int16_t *a, const int16
 }
 
 /* The places o along `dim` for which kernel place `k` reads inside: [*ret_from, *ret_to). */
-static void valid_outputs(const struct window *w, int dim, int64_t k, int64_t *ret_from, int64_t *ret_to)
+static void valid_outputs(const struct window *w, int dim, int64_t k, int64_t *ret_from,
+                          int64_t *ret_to)
 {
     int64_t from = 0, to = w->out[dim];
     int64_t shift = k * w->dilation[dim] - w->pad_begin[dim];
@@ -48,7 +49,8 @@ static void valid_outputs(const struct window *w, int dim, int64_t k, int64_t *r
 }
 
 /* y += weight * x for all windows, of which kernel place k[] reads one element each. */
-static void spread(const struct window *w, const int64_t k[WINDOW_DIMS], int weight, const int16_t *x, int32_t *y)
+static void spread(const struct window *w, const int64_t k[WINDOW_DIMS], int weight,
+                   const int16_t *x, int32_t *y)
 {
     int64_t from[WINDOW_DIMS], to[WINDOW_DIMS], shift[WINDOW_DIMS];
 
@@ -58,8 +60,9 @@ static void spread(const struct window *w, const int64_t k[WINDOW_DIMS], int wei
     }
     for (int64_t i = from[0]; i < to[0]; i++)
         for (int64_t j = from[1]; j < to[1]; j++) {
-            const int16_t *row = x + ((i * w->stride[0] + shift[0]) * w->in[1] + j * w->stride[1] + shift[1]) *
-                                         w->in[2];
+            const int16_t *row =
+                x +
+                ((i * w->stride[0] + shift[0]) * w->in[1] + j * w->stride[1] + shift[1]) * w->in[2];
             int32_t *out = y + (i * w->out[1] + j) * w->out[2];
 
             if (w->stride[2] == 1) {
@@ -67,7 +70,8 @@ static void spread(const struct window *w, const int64_t k[WINDOW_DIMS], int wei
                 continue;
             }
             for (int64_t o = from[2]; o < to[2]; o++)
-                out[o] = (int32_t)((uint32_t)out[o] + (uint32_t)(weight * row[o * w->stride[2] + shift[2]]));
+                out[o] = (int32_t)((uint32_t)out[o] +
+                                   (uint32_t)(weight * row[o * w->stride[2] + shift[2]]));
         }
 }
 
@@ -85,7 +89,8 @@ void integer_conv(const struct window *window, int64_t channels, int64_t outputs
                         spread(window, k, *w++, x + c * in, y + m * out);
 }
 
-void requantise(enum dtype dtype, int64_t count, const int32_t *from, float factor, int zero, void *to)
+void requantise(enum dtype dtype, int64_t count, const int32_t *from, float factor, int zero,
+                void *to)
 {
     float low = dtype == DTYPE_U8 ? 0 : -128, high = dtype == DTYPE_U8 ? 255 : 127;
     uint8_t *u = to;

@@ -20,23 +20,23 @@ static void apply_sigmoid(size_t n, float alpha, float beta, const float *x, flo
     vec_sigmoid_f32(n, x, y);
 }
 
-#define APPLY(NAME, EXPRESSION) \
-    static void apply_##NAME(size_t n, float alpha, float beta, const float *x, float *y) \
-    { \
-        (void)alpha; \
-        (void)beta; \
-        for (size_t i = 0; i < n; i++) { \
-            float v = x[i]; \
-            y[i] = EXPRESSION; \
-        } \
+#define APPLY(NAME, EXPRESSION)                                                                    \
+    static void apply_##NAME(size_t n, float alpha, float beta, const float *x, float *y)          \
+    {                                                                                              \
+        (void)alpha;                                                                               \
+        (void)beta;                                                                                \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            float v = x[i];                                                                        \
+            y[i] = EXPRESSION;                                                                     \
+        }                                                                                          \
     }
 
 APPLY(relu, v > 0 ? v : 0)
-APPLY(affine, alpha * v + beta)
+APPLY(affine, alpha *v + beta)
 APPLY(leaky_relu, v >= 0 ? v : alpha * v)
 APPLY(thresholded_relu, v >= alpha ? v : 0)
-APPLY(scaled_tanh, alpha * tanhf(beta * v))
-APPLY(hard_sigmoid, fminf(fmaxf(alpha * v + beta, 0), 1))
+APPLY(scaled_tanh, alpha *tanhf(beta *v))
+APPLY(hard_sigmoid, fminf(fmaxf(alpha *v + beta, 0), 1))
 APPLY(elu, v >= 0 ? v : alpha * expm1f(v))
 APPLY(softsign, v / (1 + fabsf(v)))
 APPLY(softplus, v > 20 ? v : log1pf(expf(v)))
@@ -61,7 +61,8 @@ static const struct {
 bool activation_find(const char *name, size_t length, struct activation *ret)
 {
     for (size_t i = 0; i < sizeof(activations) / sizeof(activations[0]); i++)
-        if (strncasecmp(activations[i].name, name, length) == 0 && activations[i].name[length] == '\0') {
+        if (strncasecmp(activations[i].name, name, length) == 0 &&
+            activations[i].name[length] == '\0') {
             *ret = activations[i].activation;
             return true;
         }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/kernels/recurrent.h - one time step of one sequence of a vanilla RNN, a GRU or an LSTM, on plain
- * pointers, after the two matrix products: `x` holds the input's part with all biases that may be
- * added early, `h` the state's part. Gates follow each other as in ONNX: RNN i; GRU z r h; LSTM i o f
- * c. Pure; any thread.
- * Source: the equations of ONNX's RNN-14, GRU-14 and LSTM-14. */
+ * engine/kernels/recurrent.h - one time step of one sequence of a vanilla RNN, a GRU or an LSTM, on
+ * plain pointers, after the two matrix products: `x` holds the input's part with all biases that
+ * may be added early, `h` the state's part. Gates follow each other as in ONNX: RNN i; GRU z r h;
+ * LSTM i o f c. Pure; any thread. Source: the equations of ONNX's RNN-14, GRU-14 and LSTM-14. */
 #ifndef ENGINE_KERNELS_RECURRENT_H
 #define ENGINE_KERNELS_RECURRENT_H
 
@@ -23,11 +22,11 @@ bool activation_find(const char *name, size_t length, struct activation *ret);
 
 struct cell {
     int64_t hidden;
-    struct activation f, g, h;      /* gates; cell; output (LSTM) */
-    float clip;                     /* 0: none; bounds what activations are applied to */
-    bool input_forget;              /* LSTM: forget = 1 - input */
-    const float *peepholes;         /* LSTM: i o f, [3 * hidden], or NULL */
-    const float *state_bias;        /* GRU, linear before reset: the h gate's recurrent bias, or NULL */
+    struct activation f, g, h; /* gates; cell; output (LSTM) */
+    float clip;                /* 0: none; bounds what activations are applied to */
+    bool input_forget;         /* LSTM: forget = 1 - input */
+    const float *peepholes;    /* LSTM: i o f, [3 * hidden], or NULL */
+    const float *state_bias;   /* GRU, linear before reset: the h gate's recurrent bias, or NULL */
 };
 
 /* state[hidden] becomes the next one; `gates` is scratch of [gates * hidden]. */

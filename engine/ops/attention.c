@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Attention (opset 23 to 25): scaled dot products of queries and keys, masked, through a softmax, over
- * the values. Grouped heads, past keys and values, padding, windows, soft cap. One head of one sample
- * at a time, so that no more than one matrix of scores lives for each thread. */
+ * Attention (opset 23 to 25): scaled dot products of queries and keys, masked, through a softmax,
+ * over the values. Grouped heads, past keys and values, padding, windows, soft cap. One head of one
+ * sample at a time, so that no more than one matrix of scores lives for each thread. */
 #include "engine/kernels/attention.h"
 #include "engine/kernels/convert.h"
 #include "engine/op.h"
@@ -13,12 +13,12 @@
 enum { Q, K, V, MASK, PAST_K, PAST_V, NONPAD, INPUTS };
 enum { Y, PRESENT_K, PRESENT_V, SCORES, OUTPUTS };
 
-#define ATTENTION_DTYPES \
+#define ATTENTION_DTYPES                                                                           \
     (DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F64) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16))
 
 struct attention_params {
-    int64_t q_heads, kv_heads;      /* 0: not stated */
-    int64_t left, right;            /* -1: no bound */
+    int64_t q_heads, kv_heads; /* 0: not stated */
+    int64_t left, right;       /* -1: no bound */
     int scores_mode;
     bool causal, has_scale;
     float scale, softcap;
@@ -54,8 +54,9 @@ static const struct tensor *given(const struct tensor *inputs, int n_inputs, int
 }
 
 /* NULL, or what does not fit. */
-static const char *sizes_of(const struct attention_params *params, const struct shape *q, const struct shape *k,
-                            const struct shape *v, const struct shape *past_k, const struct shape *past_v,
+static const char *sizes_of(const struct attention_params *params, const struct shape *q,
+                            const struct shape *k, const struct shape *v,
+                            const struct shape *past_k, const struct shape *past_v,
                             struct sizes *ret)
 {
     bool packed = q->rank == 3;
@@ -71,19 +72,23 @@ static const char *sizes_of(const struct attention_params *params, const struct 
     ret->kv_length = k->dims[k->rank - 2];
     if (ret->q_heads < 1 || ret->kv_heads < 1 || ret->q_heads % ret->kv_heads != 0)
         return "the number of query heads is no multiple of that of key heads";
-    if (packed && (q->dims[2] % ret->q_heads != 0 || k->dims[2] % ret->kv_heads != 0 || v->dims[2] % ret->kv_heads != 0))
+    if (packed && (q->dims[2] % ret->q_heads != 0 || k->dims[2] % ret->kv_heads != 0 ||
+                   v->dims[2] % ret->kv_heads != 0))
         return "a hidden size is no multiple of its number of heads";
     ret->head = packed ? q->dims[2] / ret->q_heads : q->dims[3];
     ret->v_head = packed ? v->dims[2] / ret->kv_heads : v->dims[3];
-    if (k->dims[0] != ret->batch || v->dims[0] != ret->batch || v->dims[v->rank - 2] != ret->kv_length ||
-        (packed ? k->dims[2] / ret->kv_heads : k->dims[3]) != ret->head || (!packed && v->dims[1] != ret->kv_heads))
+    if (k->dims[0] != ret->batch || v->dims[0] != ret->batch ||
+        v->dims[v->rank - 2] != ret->kv_length ||
+        (packed ? k->dims[2] / ret->kv_heads : k->dims[3]) != ret->head ||
+        (!packed && v->dims[1] != ret->kv_heads))
         return "the shapes of Q, K and V do not fit each other";
     ret->past = 0;
     if ((past_k == NULL) != (past_v == NULL))
         return "past_key and past_value come together or not at all";
     if (past_k != NULL) {
-        if (past_k->rank != 4 || past_v->rank != 4 || past_k->dims[0] != ret->batch || past_v->dims[0] != ret->batch ||
-            past_k->dims[1] != ret->kv_heads || past_v->dims[1] != ret->kv_heads || past_k->dims[3] != ret->head ||
+        if (past_k->rank != 4 || past_v->rank != 4 || past_k->dims[0] != ret->batch ||
+            past_v->dims[0] != ret->batch || past_k->dims[1] != ret->kv_heads ||
+            past_v->dims[1] != ret->kv_heads || past_k->dims[3] != ret->head ||
             past_v->dims[3] != ret->v_head || past_k->dims[2] != past_v->dims[2])
             return "past_key and past_value do not fit K and V";
         ret->past = past_k->dims[2];
@@ -112,11 +117,11 @@ static const char *check_mask(const struct tensor *mask, enum dtype dtype, const
     return NULL;
 }
 
-/* Scratch in floats: keys and values of all samples as [batch, heads, total, head] where they must be
- * gathered or widened, queries and output where widened, a score matrix for each thread. */
+/* Scratch in floats: keys and values of all samples as [batch, heads, total, head] where they must
+ * be gathered or widened, queries and output where widened, a score matrix for each thread. */
 struct layout {
-    bool widen;                     /* not float: work on float copies */
-    bool gather;                    /* keys and values are not [.., total, head] as they stand */
+    bool widen;  /* not float: work on float copies */
+    bool gather; /* keys and values are not [.., total, head] as they stand */
     int64_t k, v, q, y, scores, floats;
 };
 
@@ -143,25 +148,29 @@ static struct layout layout_of(const struct sizes *s, enum dtype dtype, int rank
 static enum engine_status attention_infer(struct op_infer *infer, struct engine_error *err)
 {
     const struct tensor *in = infer->inputs, *past_k = given(in, infer->n_inputs, PAST_K);
-    const struct tensor *past_v = given(in, infer->n_inputs, PAST_V), *nonpad = given(in, infer->n_inputs, NONPAD);
+    const struct tensor *past_v = given(in, infer->n_inputs, PAST_V),
+                        *nonpad = given(in, infer->n_inputs, NONPAD);
     struct tensor *out = infer->outputs;
     enum dtype dtype = in[Q].dtype;
     struct sizes s;
     const char *why = sizes_of(infer->params, &in[Q].shape, &in[K].shape, &in[V].shape,
-                               past_k != NULL ? &past_k->shape : NULL, past_v != NULL ? &past_v->shape : NULL, &s);
+                               past_k != NULL ? &past_k->shape : NULL,
+                               past_v != NULL ? &past_v->shape : NULL, &s);
 
     if (why == NULL && (in[K].dtype != dtype || in[V].dtype != dtype))
         why = "Q, K and V are of different types";
     if (why == NULL)
         why = check_mask(given(in, infer->n_inputs, MASK), dtype, &s);
-    if (why == NULL && nonpad != NULL && (nonpad->dtype != DTYPE_I64 || shape_elements(&nonpad->shape) != s.batch))
+    if (why == NULL && nonpad != NULL &&
+        (nonpad->dtype != DTYPE_I64 || shape_elements(&nonpad->shape) != s.batch))
         why = "nonpad_kv_seqlen is not int64 with one element for each sample";
     if (why != NULL)
         return op_fail(infer->node, err, "%s", why);
     for (int i = 0; i < infer->n_outputs; i++)
         out[i].dtype = dtype;
-    out[Y].shape = in[Q].shape.rank == 3 ? (struct shape){3, {s.batch, s.q_length, s.q_heads * s.v_head}}
-                                         : (struct shape){4, {s.batch, s.q_heads, s.q_length, s.v_head}};
+    out[Y].shape = in[Q].shape.rank == 3
+                       ? (struct shape){3, {s.batch, s.q_length, s.q_heads * s.v_head}}
+                       : (struct shape){4, {s.batch, s.q_heads, s.q_length, s.v_head}};
     if (infer->n_outputs > PRESENT_K)
         out[PRESENT_K].shape = (struct shape){4, {s.batch, s.kv_heads, s.total, s.head}};
     if (infer->n_outputs > PRESENT_V)
@@ -169,15 +178,19 @@ static enum engine_status attention_infer(struct op_infer *infer, struct engine_
     if (infer->n_outputs > SCORES)
         out[SCORES].shape = (struct shape){4, {s.batch, s.q_heads, s.q_length, s.total}};
     /* Each part of the scratch is a product of dimensions that fit; their bound is checked here. */
-    if (!shape_check(&(struct shape){5, {s.batch + 1, s.q_heads, s.q_length + s.total + 1,
-                                         s.total + s.head + s.v_head + 1, infer->threads + 4}}, sizeof(float), NULL))
+    if (!shape_check(&(struct shape){5,
+                                     {s.batch + 1, s.q_heads, s.q_length + s.total + 1,
+                                      s.total + s.head + s.v_head + 1, infer->threads + 4}},
+                     sizeof(float), NULL))
         return op_fail(infer->node, err, "the sequence is too large");
-    infer->scratch_bytes = (size_t)layout_of(&s, dtype, in[Q].shape.rank, infer->threads).floats * sizeof(float);
+    infer->scratch_bytes =
+        (size_t)layout_of(&s, dtype, in[Q].shape.rank, infer->threads).floats * sizeof(float);
     return ENGINE_OK;
 }
 
 /* Past and new keys (or values) as float [batch, heads, total, width]. */
-static void gather(const struct sizes *s, const struct tensor *past, const struct tensor *now, int64_t width, float *to)
+static void gather(const struct sizes *s, const struct tensor *past, const struct tensor *now,
+                   int64_t width, float *to)
 {
     size_t size = dtype_size(now->dtype);
     bool packed = now->shape.rank == 3;
@@ -186,7 +199,9 @@ static void gather(const struct sizes *s, const struct tensor *past, const struc
         for (int64_t h = 0; h < s->kv_heads; h++, to += s->total * width) {
             if (past != NULL)
                 load_f32(past->dtype, s->past * width,
-                         (const char *)past->data + (size_t)((b * s->kv_heads + h) * s->past * width) * size, to);
+                         (const char *)past->data +
+                             (size_t)((b * s->kv_heads + h) * s->past * width) * size,
+                         to);
             for (int64_t t = 0; t < s->kv_length; t++) {
                 int64_t row = packed ? (b * s->kv_length + t) * s->kv_heads + h
                                      : (b * s->kv_heads + h) * s->kv_length + t;
@@ -201,14 +216,15 @@ struct work {
     const struct attention_params *params;
     struct sizes s;
     const float *q, *k, *v;
-    float *y, *scores;              /* scores: one matrix a thread */
-    bool packed;                    /* queries and output are [batch, length, heads, width] */
+    float *y, *scores; /* scores: one matrix a thread */
+    bool packed;       /* queries and output are [batch, length, heads, width] */
     const struct tensor *mask, *nonpad;
     struct tensor *scores_out;
 };
 
 /* Which keys a row may see, beyond the mask: [*ret_from, *ret_to). */
-static void visible(const struct work *w, int64_t b, int64_t row, int64_t *ret_from, int64_t *ret_to)
+static void visible(const struct work *w, int64_t b, int64_t row, int64_t *ret_from,
+                    int64_t *ret_to)
 {
     int64_t length = w->nonpad != NULL ? ((const int64_t *)w->nonpad->data)[b] : w->s.total;
     int64_t place = row + (w->nonpad != NULL ? length - w->s.q_length : w->s.past);
@@ -247,14 +263,15 @@ static void add_mask(const struct work *w, int64_t b, int64_t head, int64_t row,
     }
 }
 
-static void keep_scores(const struct work *w, int mode, int64_t b, int64_t head, const float *scores)
+static void keep_scores(const struct work *w, int mode, int64_t b, int64_t head,
+                        const float *scores)
 {
     int64_t count = w->s.q_length * w->s.total;
 
     if (w->scores_out != NULL && w->params->scores_mode == mode)
         store_f32(w->scores_out->dtype, count, scores,
-                  (char *)w->scores_out->data +
-                      (size_t)((b * w->s.q_heads + head) * count) * dtype_size(w->scores_out->dtype));
+                  (char *)w->scores_out->data + (size_t)((b * w->s.q_heads + head) * count) *
+                                                    dtype_size(w->scores_out->dtype));
 }
 
 static void attend(void *arg, int task, int thread)
@@ -262,9 +279,12 @@ static void attend(void *arg, int task, int thread)
     const struct work *w = arg;
     const struct sizes *s = &w->s;
     int64_t b = task / s->q_heads, head = task % s->q_heads, kv = head / (s->q_heads / s->kv_heads);
-    int64_t q_step = w->packed ? s->q_heads * s->head : s->head, y_step = w->packed ? s->q_heads * s->v_head : s->v_head;
-    const float *q = w->q + (w->packed ? b * s->q_length * q_step + head * s->head : task * s->q_length * s->head);
-    float *y = w->y + (w->packed ? b * s->q_length * y_step + head * s->v_head : task * s->q_length * s->v_head);
+    int64_t q_step = w->packed ? s->q_heads * s->head : s->head,
+            y_step = w->packed ? s->q_heads * s->v_head : s->v_head;
+    const float *q = w->q + (w->packed ? b * s->q_length * q_step + head * s->head
+                                       : task * s->q_length * s->head);
+    float *y = w->y + (w->packed ? b * s->q_length * y_step + head * s->v_head
+                                 : task * s->q_length * s->v_head);
     const float *k = w->k + (b * s->kv_heads + kv) * s->total * s->head;
     const float *v = w->v + (b * s->kv_heads + kv) * s->total * s->v_head;
     float *scores = w->scores + thread * s->q_length * s->total;
@@ -307,12 +327,17 @@ static enum engine_status attention_run(const struct op_call *call, struct engin
 {
     const struct tensor *q = call->inputs[Q], *k = call->inputs[K], *v = call->inputs[V];
     const struct tensor *past_k = input_of(call, PAST_K), *past_v = input_of(call, PAST_V);
-    struct tensor *y = call->outputs[Y], *present_k = output_of(call, PRESENT_K), *present_v = output_of(call, PRESENT_V);
-    struct work w = {.params = call->params, .mask = input_of(call, MASK), .nonpad = input_of(call, NONPAD),
-                     .scores_out = output_of(call, SCORES), .packed = q->shape.rank == 3};
+    struct tensor *y = call->outputs[Y], *present_k = output_of(call, PRESENT_K),
+                  *present_v = output_of(call, PRESENT_V);
+    struct work w = {.params = call->params,
+                     .mask = input_of(call, MASK),
+                     .nonpad = input_of(call, NONPAD),
+                     .scores_out = output_of(call, SCORES),
+                     .packed = q->shape.rank == 3};
     float *scratch = call->scratch;
     struct layout layout;
-    const char *why = sizes_of(call->params, &q->shape, &k->shape, &v->shape, past_k != NULL ? &past_k->shape : NULL,
+    const char *why = sizes_of(call->params, &q->shape, &k->shape, &v->shape,
+                               past_k != NULL ? &past_k->shape : NULL,
                                past_v != NULL ? &past_v->shape : NULL, &w.s);
 
     if (why != NULL)
@@ -340,9 +365,18 @@ static enum engine_status attention_run(const struct op_call *call, struct engin
 }
 
 const struct op_def ops_attention[] = {
-    {.domain = "", .name = "Attention", .since = 23, .inputs_min = 3, .inputs_max = INPUTS, .outputs_min = 1,
-     .outputs_max = OUTPUTS, .flags = OP_PARALLEL, .dtypes = ATTENTION_DTYPES,
-     .params_size = sizeof(struct attention_params), .init = attention_init, .infer = attention_infer,
+    {.domain = "",
+     .name = "Attention",
+     .since = 23,
+     .inputs_min = 3,
+     .inputs_max = INPUTS,
+     .outputs_min = 1,
+     .outputs_max = OUTPUTS,
+     .flags = OP_PARALLEL,
+     .dtypes = ATTENTION_DTYPES,
+     .params_size = sizeof(struct attention_params),
+     .init = attention_init,
+     .infer = attention_infer,
      .run = attention_run},
     {.name = NULL},
 };

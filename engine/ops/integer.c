@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * MatMulInteger, ConvInteger, QLinearMatMul and QLinearConv: 8-bit operands, zero points by tensor, by
- * row of the left or by column (output channel) of the right operand. */
+ * MatMulInteger, ConvInteger, QLinearMatMul and QLinearConv: 8-bit operands, zero points by tensor,
+ * by row of the left or by column (output channel) of the right operand. */
 #include "engine/kernels/integer.h"
 #include "engine/op.h"
 #include "engine/ops/families.h"
@@ -42,9 +42,11 @@ static bool is_8bit(enum dtype dtype)
     return dtype == DTYPE_U8 || dtype == DTYPE_I8;
 }
 
-/* Types and sizes of zero points and scales; `rows` and `columns` are what one for each would be. */
-static enum engine_status check_quantisation(const struct op_infer *infer, const struct places *p, int64_t rows,
-                                             int64_t columns, struct engine_error *err)
+/* Types and sizes of zero points and scales; `rows` and `columns` are what one for each would be.
+ */
+static enum engine_status check_quantisation(const struct op_infer *infer, const struct places *p,
+                                             int64_t rows, int64_t columns,
+                                             struct engine_error *err)
 {
     const struct {
         int place;
@@ -53,14 +55,18 @@ static enum engine_status check_quantisation(const struct op_infer *infer, const
         int like;
         int64_t count;
     } rules[] = {
-        {p->a_zero, "the left zero point", false, p->a, rows}, {p->b_zero, "the right zero point", false, p->b, columns},
-        {p->a_scale, "the left scale", true, -1, rows},        {p->b_scale, "the right scale", true, -1, columns},
-        {p->y_scale, "the output's scale", true, -1, 1},       {p->y_zero, "the output's zero point", false, -1, 1},
+        {p->a_zero, "the left zero point", false, p->a, rows},
+        {p->b_zero, "the right zero point", false, p->b, columns},
+        {p->a_scale, "the left scale", true, -1, rows},
+        {p->b_scale, "the right scale", true, -1, columns},
+        {p->y_scale, "the output's scale", true, -1, 1},
+        {p->y_zero, "the output's zero point", false, -1, 1},
     };
 
     if (!is_8bit(infer->inputs[p->a].dtype) || !is_8bit(infer->inputs[p->b].dtype))
         return op_unsupported(infer->node, err, "operands are %s and %s, expected uint8 or int8",
-                              dtype_name(infer->inputs[p->a].dtype), dtype_name(infer->inputs[p->b].dtype));
+                              dtype_name(infer->inputs[p->a].dtype),
+                              dtype_name(infer->inputs[p->b].dtype));
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         const struct tensor *tensor = rules[i].place >= 0 ? &infer->inputs[rules[i].place] : NULL;
         int64_t count;
@@ -69,11 +75,12 @@ static enum engine_status check_quantisation(const struct op_infer *infer, const
             continue;
         count = shape_elements(&tensor->shape);
         if (count != 1 && count != rules[i].count)
-            return op_fail(infer->node, err, "%s has %lld elements, expected 1 or %lld", rules[i].name, (long long)count,
-                           (long long)rules[i].count);
-        if (rules[i].is_scale ? !dtype_is_float(tensor->dtype)
-                              : !is_8bit(tensor->dtype) ||
-                                    (rules[i].like >= 0 && tensor->dtype != infer->inputs[rules[i].like].dtype))
+            return op_fail(infer->node, err, "%s has %lld elements, expected 1 or %lld",
+                           rules[i].name, (long long)count, (long long)rules[i].count);
+        if (rules[i].is_scale
+                ? !dtype_is_float(tensor->dtype)
+                : !is_8bit(tensor->dtype) ||
+                      (rules[i].like >= 0 && tensor->dtype != infer->inputs[rules[i].like].dtype))
             return op_fail(infer->node, err, "%s is %s", rules[i].name, dtype_name(tensor->dtype));
     }
     return ENGINE_OK;
@@ -90,8 +97,10 @@ static bool plan_scratch(struct op_infer *infer, int64_t a, int64_t b, int64_t s
     struct shape shape = {1, {0}};
     size_t bytes;
 
-    if (__builtin_add_overflow(a, b, &shape.dims[0]) || __builtin_add_overflow(shape.dims[0], 2 * sums, &shape.dims[0]) ||
-        __builtin_add_overflow(shape.dims[0], 8, &shape.dims[0]) || !shape_check(&shape, sizeof(int16_t), &bytes))
+    if (__builtin_add_overflow(a, b, &shape.dims[0]) ||
+        __builtin_add_overflow(shape.dims[0], 2 * sums, &shape.dims[0]) ||
+        __builtin_add_overflow(shape.dims[0], 8, &shape.dims[0]) ||
+        !shape_check(&shape, sizeof(int16_t), &bytes))
         return false;
     infer->scratch_bytes = bytes;
     return true;
@@ -106,7 +115,8 @@ static enum engine_status matmul_infer(struct op_infer *infer, struct engine_err
     enum engine_status status;
 
     if (!stacks_of(a, b, &stacks) || !stacks_shape(&stacks, a, b, &infer->outputs[0].shape))
-        return op_fail(infer->node, err, "shapes %s and %s do not multiply", shape_text(a, text_a, sizeof(text_a)),
+        return op_fail(infer->node, err, "shapes %s and %s do not multiply",
+                       shape_text(a, text_a, sizeof(text_a)),
                        shape_text(b, text_b, sizeof(text_b)));
     status = check_quantisation(infer, p, stacks.m, stacks.n, err);
     if (status != ENGINE_OK)
@@ -136,7 +146,8 @@ static enum engine_status matmul_run(const struct op_call *call, struct engine_e
 {
     const struct places *p = places_of(call->node);
     const struct tensor *a = call->inputs[p->a], *b = call->inputs[p->b];
-    const struct tensor *a_scale = input_at(call, p->a_scale), *b_scale = input_at(call, p->b_scale);
+    const struct tensor *a_scale = input_at(call, p->a_scale),
+                        *b_scale = input_at(call, p->b_scale);
     const struct tensor *y_scale = input_at(call, p->y_scale);
     struct tensor *y = call->outputs[0];
     struct stack_walk walk;
@@ -157,7 +168,8 @@ static enum engine_status matmul_run(const struct op_call *call, struct engine_e
         integer_gemm(s.m, s.n, s.k, wide_a, wide_b, c);
         for (int64_t at = 0; y_scale != NULL && at < s.m * s.n; at++)
             requantise(y->dtype, 1, c + at,
-                       scale_at(a_scale, at / s.n) * scale_at(b_scale, at % s.n) / scale_at(y_scale, 0),
+                       scale_at(a_scale, at / s.n) * scale_at(b_scale, at % s.n) /
+                           scale_at(y_scale, 0),
                        zero_at(input_at(call, p->y_zero), 0), (char *)y->data + i * s.m * s.n + at);
     }
     return ENGINE_OK;
@@ -188,14 +200,17 @@ static enum engine_status conv_infer(struct op_infer *infer, struct engine_error
     const char *why;
     enum engine_status status;
 
-    if (x->rank < 3 || w->rank != x->rank || w->dims[0] % params->groups != 0 || x->dims[1] != w->dims[1] * params->groups)
+    if (x->rank < 3 || w->rank != x->rank || w->dims[0] % params->groups != 0 ||
+        x->dims[1] != w->dims[1] * params->groups)
         return op_fail(infer->node, err, "channels of input, weights and group do not fit");
     status = check_quantisation(infer, p, 1, w->dims[0], err);
     if (status != ENGINE_OK)
         return status;
     if (p->bias >= 0 && p->bias < infer->n_inputs && infer->inputs[p->bias].dtype != DTYPE_NONE &&
-        (infer->inputs[p->bias].dtype != DTYPE_I32 || shape_elements(&infer->inputs[p->bias].shape) != w->dims[0]))
-        return op_fail(infer->node, err, "the bias is not int32 with one element for each output channel");
+        (infer->inputs[p->bias].dtype != DTYPE_I32 ||
+         shape_elements(&infer->inputs[p->bias].shape) != w->dims[0]))
+        return op_fail(infer->node, err,
+                       "the bias is not int32 with one element for each output channel");
     why = window_fit(&params->form, x->rank - 2, x->dims + 2, w->dims + 2, &window);
     if (why != NULL)
         return op_fail(infer->node, err, "%s", why);
@@ -206,26 +221,28 @@ static enum engine_status conv_infer(struct op_infer *infer, struct engine_error
     for (int d = 2; d < x->rank; d++)
         y->dims[d] = window.out[WINDOW_DIMS - (x->rank - 2) + d - 2];
     if (!shape_check(y, sizeof(int32_t), NULL) ||
-        !plan_scratch(infer, shape_product(x, 1, x->rank), shape_elements(w), shape_product(y, 1, y->rank)))
+        !plan_scratch(infer, shape_product(x, 1, x->rank), shape_elements(w),
+                      shape_product(y, 1, y->rank)))
         return op_fail(infer->node, err, "the output is too large");
     return ENGINE_OK;
 }
 
 /* One image's sums, with bias, to the output's 8 bits. */
-static void conv_finish(const struct op_call *call, const struct places *p, int64_t channels, int64_t places,
-                        int32_t *sums, char *to)
+static void conv_finish(const struct op_call *call, const struct places *p, int64_t channels,
+                        int64_t places, int32_t *sums, char *to)
 {
     const struct tensor *bias = input_at(call, p->bias);
 
     for (int64_t m = 0; m < channels; m++) {
         int32_t *plane = sums + m * places;
-        float factor = scale_at(input_at(call, p->a_scale), 0) * scale_at(input_at(call, p->b_scale), m) /
+        float factor = scale_at(input_at(call, p->a_scale), 0) *
+                       scale_at(input_at(call, p->b_scale), m) /
                        scale_at(input_at(call, p->y_scale), 0);
 
         for (int64_t i = 0; bias != NULL && i < places; i++)
             plane[i] = (int32_t)((uint32_t)plane[i] + (uint32_t)((const int32_t *)bias->data)[m]);
-        requantise(call->outputs[0]->dtype, places, plane, factor, zero_at(input_at(call, p->y_zero), 0),
-                   to + m * places);
+        requantise(call->outputs[0]->dtype, places, plane, factor,
+                   zero_at(input_at(call, p->y_zero), 0), to + m * places);
     }
 }
 
@@ -235,7 +252,8 @@ static enum engine_status conv_run(const struct op_call *call, struct engine_err
     const struct places *p = places_of(call->node);
     const struct tensor *x = call->inputs[p->a], *w = call->inputs[p->b];
     const struct shape *xs = &x->shape, *ws = &w->shape;
-    int64_t image = shape_product(xs, 1, xs->rank), filter = shape_product(ws, 1, ws->rank), places, outputs;
+    int64_t image = shape_product(xs, 1, xs->rank), filter = shape_product(ws, 1, ws->rank), places,
+            outputs;
     struct window window;
     int32_t *sums = call->scratch;
     int16_t *wide_x, *wide_w;
@@ -247,13 +265,14 @@ static enum engine_status conv_run(const struct op_call *call, struct engine_err
     wide_x = (int16_t *)(sums + ws->dims[0] * places);
     wide_w = wide_x + image;
     for (int64_t m = 0; m < ws->dims[0]; m++)
-        widen_8bit(w->dtype, (const char *)w->data + m * filter, filter, zero_at(input_at(call, p->b_zero), m),
-                   wide_w + m * filter);
+        widen_8bit(w->dtype, (const char *)w->data + m * filter, filter,
+                   zero_at(input_at(call, p->b_zero), m), wide_w + m * filter);
     for (int64_t n = 0; n < xs->dims[0]; n++) {
         int64_t at = n * ws->dims[0] * places;
         int32_t *c = p == &qlinear_places ? sums : (int32_t *)call->outputs[0]->data + at;
 
-        widen_8bit(x->dtype, (const char *)x->data + n * image, image, zero_at(input_at(call, p->a_zero), 0), wide_x);
+        widen_8bit(x->dtype, (const char *)x->data + n * image, image,
+                   zero_at(input_at(call, p->a_zero), 0), wide_x);
         for (int64_t g = 0; g < params->groups; g++)
             integer_conv(&window, ws->dims[1], outputs, wide_x + g * (image / params->groups),
                          wide_w + g * outputs * filter, c + g * outputs * places);
@@ -264,15 +283,49 @@ static enum engine_status conv_run(const struct op_call *call, struct engine_err
 }
 
 const struct op_def ops_integer[] = {
-    {.domain = "", .name = "ConvInteger", .since = 10, .inputs_min = 2, .inputs_max = 4, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = DTYPES_8BIT, .params_size = sizeof(struct conv_params), .init = conv_init,
-     .infer = conv_infer, .run = conv_run},
-    {.domain = "", .name = "MatMulInteger", .since = 10, .inputs_min = 2, .inputs_max = 4, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = DTYPES_8BIT, .infer = matmul_infer, .run = matmul_run},
-    {.domain = "", .name = "QLinearConv", .since = 10, .inputs_min = 8, .inputs_max = 9, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = DTYPES_8BIT, .params_size = sizeof(struct conv_params), .init = conv_init,
-     .infer = conv_infer, .run = conv_run},
-    {.domain = "", .name = "QLinearMatMul", .since = 10, .inputs_min = 8, .inputs_max = 8, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = DTYPES_8BIT, .infer = matmul_infer, .run = matmul_run},
+    {.domain = "",
+     .name = "ConvInteger",
+     .since = 10,
+     .inputs_min = 2,
+     .inputs_max = 4,
+     .outputs_min = 1,
+     .outputs_max = 1,
+     .dtypes = DTYPES_8BIT,
+     .params_size = sizeof(struct conv_params),
+     .init = conv_init,
+     .infer = conv_infer,
+     .run = conv_run},
+    {.domain = "",
+     .name = "MatMulInteger",
+     .since = 10,
+     .inputs_min = 2,
+     .inputs_max = 4,
+     .outputs_min = 1,
+     .outputs_max = 1,
+     .dtypes = DTYPES_8BIT,
+     .infer = matmul_infer,
+     .run = matmul_run},
+    {.domain = "",
+     .name = "QLinearConv",
+     .since = 10,
+     .inputs_min = 8,
+     .inputs_max = 9,
+     .outputs_min = 1,
+     .outputs_max = 1,
+     .dtypes = DTYPES_8BIT,
+     .params_size = sizeof(struct conv_params),
+     .init = conv_init,
+     .infer = conv_infer,
+     .run = conv_run},
+    {.domain = "",
+     .name = "QLinearMatMul",
+     .since = 10,
+     .inputs_min = 8,
+     .inputs_max = 8,
+     .outputs_min = 1,
+     .outputs_max = 1,
+     .dtypes = DTYPES_8BIT,
+     .infer = matmul_infer,
+     .run = matmul_run},
     {.name = NULL},
 };

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum kind { KIND_RNN = 1, KIND_GRU = 3, KIND_LSTM = 4 };   /* value: gates */
+enum kind { KIND_RNN = 1, KIND_GRU = 3, KIND_LSTM = 4 }; /* value: gates */
 enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
 
 struct rnn_params {
@@ -20,7 +20,7 @@ struct rnn_params {
     bool reverse[2];
     bool batch_first;
     bool linear_before_reset;
-    int64_t hidden;                     /* 0: not stated */
+    int64_t hidden; /* 0: not stated */
     struct cell cells[2];
 };
 
@@ -32,7 +32,8 @@ struct extent {
 static enum engine_status read_activations(const struct op_init *init, struct rnn_params *params,
                                            struct engine_error *err)
 {
-    static const char *const defaults[] = {[KIND_RNN] = "Tanh", [KIND_GRU] = "Sigmoid", [KIND_LSTM] = "Sigmoid"};
+    static const char *const defaults[] = {
+        [KIND_RNN] = "Tanh", [KIND_GRU] = "Sigmoid", [KIND_LSTM] = "Sigmoid"};
     const struct node *node = init->node;
     size_t each = params->kind == KIND_RNN ? 1 : params->kind == KIND_GRU ? 2 : 3;
     size_t count, n_alpha, n_beta;
@@ -41,7 +42,8 @@ static enum engine_status read_activations(const struct op_init *init, struct rn
     const float *beta = node_floats(node, "activation_beta", &n_beta);
 
     if (names != NULL && count != each * (size_t)params->directions)
-        return op_fail(node, err, "%zu activations, expected %zu", count, each * (size_t)params->directions);
+        return op_fail(node, err, "%zu activations, expected %zu", count,
+                       each * (size_t)params->directions);
     for (size_t i = 0; i < each * (size_t)params->directions; i++) {
         struct cell *cell = &params->cells[i / each];
         struct activation *slot = i % each == 0 ? &cell->f : i % each == 1 ? &cell->g : &cell->h;
@@ -53,7 +55,8 @@ static enum engine_status read_activations(const struct op_init *init, struct rn
             length = names[i].length;
         }
         if (!activation_find(name, length, slot))
-            return op_unsupported(node, err, "activation '%.*s' is unknown", (int)(length < 32 ? length : 32), name);
+            return op_unsupported(node, err, "activation '%.*s' is unknown",
+                                  (int)(length < 32 ? length : 32), name);
         if (i < n_alpha)
             slot->alpha = alpha[i];
         if (i < n_beta)
@@ -62,7 +65,8 @@ static enum engine_status read_activations(const struct op_init *init, struct rn
     return ENGINE_OK;
 }
 
-static enum engine_status init_kind(const struct op_init *init, enum kind kind, struct engine_error *err)
+static enum engine_status init_kind(const struct op_init *init, enum kind kind,
+                                    struct engine_error *err)
 {
     const struct node *node = init->node;
     struct rnn_params *params = init->params;
@@ -74,7 +78,8 @@ static enum engine_status init_kind(const struct op_init *init, enum kind kind, 
     params->reverse[0] = strcasecmp(direction, "reverse") == 0;
     params->reverse[1] = true;
     if (params->directions == 1 && !params->reverse[0] && strcasecmp(direction, "forward") != 0)
-        return op_fail(node, err, "direction '%.32s', expected forward, reverse or bidirectional", direction);
+        return op_fail(node, err, "direction '%.32s', expected forward, reverse or bidirectional",
+                       direction);
     params->batch_first = node_int(node, "layout", 0) != 0;
     params->linear_before_reset = node_int(node, "linear_before_reset", 0) != 0;
     params->hidden = node_int(node, "hidden_size", 0);
@@ -100,15 +105,19 @@ static enum engine_status lstm_init(const struct op_init *init, struct engine_er
     return init_kind(init, KIND_LSTM, err);
 }
 
-static struct extent extent_of(const struct rnn_params *params, const struct shape *x, const struct shape *r)
+static struct extent extent_of(const struct rnn_params *params, const struct shape *x,
+                               const struct shape *r)
 {
-    return (struct extent){.time = x->dims[params->batch_first], .batch = x->dims[!params->batch_first],
-                           .input = x->dims[2], .hidden = r->dims[2], .gates = params->kind};
+    return (struct extent){.time = x->dims[params->batch_first],
+                           .batch = x->dims[!params->batch_first],
+                           .input = x->dims[2],
+                           .hidden = r->dims[2],
+                           .gates = params->kind};
 }
 
 /* One optional or required input against what the others say it must be. */
-static enum engine_status expect(const struct op_infer *infer, int input, const char *name, enum dtype dtype,
-                                 struct shape shape, struct engine_error *err)
+static enum engine_status expect(const struct op_infer *infer, int input, const char *name,
+                                 enum dtype dtype, struct shape shape, struct engine_error *err)
 {
     const struct tensor *tensor = &infer->inputs[input];
     char want[SHAPE_TEXT_MAX], got[SHAPE_TEXT_MAX];
@@ -129,11 +138,12 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
     int64_t d = params->directions, gh = e->gates * e->hidden;
     struct shape state = params->batch_first ? (struct shape){3, {e->batch, d, e->hidden}}
                                              : (struct shape){3, {d, e->batch, e->hidden}};
-    struct shape shapes[INPUTS] = {[W] = {3, {d, gh, e->input}}, [R] = {3, {d, gh, e->hidden}},
-                                   [B] = {2, {d, 2 * gh}}, [LENGTHS] = {1, {e->batch}},
-                                   [INITIAL_H] = state, [INITIAL_C] = state,
-                                   [PEEPHOLES] = {2, {d, 3 * e->hidden}}};
-    static const char *const names[INPUTS] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
+    struct shape shapes[INPUTS] = {
+        [W] = {3, {d, gh, e->input}},         [R] = {3, {d, gh, e->hidden}}, [B] = {2, {d, 2 * gh}},
+        [LENGTHS] = {1, {e->batch}},          [INITIAL_H] = state,           [INITIAL_C] = state,
+        [PEEPHOLES] = {2, {d, 3 * e->hidden}}};
+    static const char *const names[INPUTS] = {"X",         "W",         "R", "B", "sequence_lens",
+                                              "initial_h", "initial_c", "P"};
 
     for (int i = W; i < infer->n_inputs && i < INPUTS; i++) {
         enum engine_status status =
@@ -145,11 +155,13 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
     return ENGINE_OK;
 }
 
-/* Scratch of run, in floats: input products, state products, gates, states, memories, reset states. */
+/* Scratch of run, in floats: input products, state products, gates, states, memories, reset states.
+ */
 static int64_t scratch_floats(const struct extent *e, int64_t ret_at[6])
 {
     int64_t gh = e->gates * e->hidden, states = e->batch * e->hidden;
-    int64_t sizes[6] = {e->time * e->batch * gh, e->batch * gh, e->batch * gh, states, states, states};
+    int64_t sizes[6] = {
+        e->time * e->batch * gh, e->batch * gh, e->batch * gh, states, states, states};
     int64_t at = 0;
 
     for (int i = 0; i < 6; i++) {
@@ -169,25 +181,29 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
     struct extent e;
 
     if (infer->inputs[X].dtype != DTYPE_F32)
-        return op_unsupported(infer->node, err, "type %s, only float is supported", dtype_name(infer->inputs[X].dtype));
+        return op_unsupported(infer->node, err, "type %s, only float is supported",
+                              dtype_name(infer->inputs[X].dtype));
     if (x->rank != 3 || r->rank != 3)
-        return op_fail(infer->node, err, "X has rank %d and R rank %d, expected 3", x->rank, r->rank);
+        return op_fail(infer->node, err, "X has rank %d and R rank %d, expected 3", x->rank,
+                       r->rank);
     e = extent_of(params, x, r);
     if (params->hidden != 0 && params->hidden != e.hidden)
-        return op_fail(infer->node, err, "hidden_size %lld, but R has %lld", (long long)params->hidden,
-                       (long long)e.hidden);
+        return op_fail(infer->node, err, "hidden_size %lld, but R has %lld",
+                       (long long)params->hidden, (long long)e.hidden);
     status = check_inputs(infer, &e, err);
     if (status != ENGINE_OK)
         return status;
     all = params->batch_first ? (struct shape){4, {e.batch, e.time, d, e.hidden}}
                               : (struct shape){4, {e.time, d, e.batch, e.hidden}};
-    last = params->batch_first ? (struct shape){3, {e.batch, d, e.hidden}} : (struct shape){3, {d, e.batch, e.hidden}};
+    last = params->batch_first ? (struct shape){3, {e.batch, d, e.hidden}}
+                               : (struct shape){3, {d, e.batch, e.hidden}};
     for (int i = 0; i < infer->n_outputs; i++) {
         infer->outputs[i].dtype = DTYPE_F32;
         infer->outputs[i].shape = i == 0 ? all : last;
     }
     /* Rows of gates and the output itself are bounds for the scratch: both are checked here. */
-    if (!shape_check(&(struct shape){3, {e.time + 8, e.batch + 8, 8 * e.gates * (e.hidden + 16)}}, sizeof(float), NULL))
+    if (!shape_check(&(struct shape){3, {e.time + 8, e.batch + 8, 8 * e.gates * (e.hidden + 16)}},
+                     sizeof(float), NULL))
         return op_fail(infer->node, err, "the sequence is too large");
     infer->scratch_bytes = (size_t)scratch_floats(&e, at) * sizeof(float);
     return ENGINE_OK;
@@ -196,24 +212,30 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
 /* One direction of one call. */
 struct sweep {
     const struct rnn_params *params;
-    const struct cell *cell;
+    struct cell cell;
     struct extent e;
     bool reverse;
-    const float *x, *w, *r, *bias;      /* bias: [2 * gates * hidden] or NULL */
-    const int32_t *lengths;             /* or NULL: all are e.time */
+    const float *x, *w, *r, *bias; /* bias: [2 * gates * hidden] or NULL */
+    const int32_t *lengths;        /* or NULL: all are e.time */
     float *input_part, *state_part, *gates, *state, *memory, *reset;
-    float *y;                           /* of this direction, or NULL */
-    int64_t y_time, y_batch;            /* elements from one time step, one sequence, to the next */
+    float *y;                /* of this direction, or NULL */
+    int64_t y_time, y_batch; /* elements from one time step, one sequence, to the next */
 };
 
-/* input_part = X W^T + biases, all time steps at once. The recurrent bias is added early too, but for
- * the h gate of a GRU that is linear before its reset. */
+/* input_part = X W^T + biases, all time steps at once. The recurrent bias is added early too, but
+ * for the h gate of a GRU that is linear before its reset. */
 static void input_products(const struct sweep *s)
 {
     int64_t gh = s->e.gates * s->e.hidden, rows = s->e.time * s->e.batch;
-    int64_t early = s->params->kind == KIND_GRU && s->params->linear_before_reset ? 2 * s->e.hidden : gh;
-    struct gemm_form form = {.trans_b = true, .m = rows, .n = gh, .k = s->e.input,
-                             .lda = s->e.input, .ldb = s->e.input, .ldc = gh};
+    int64_t early =
+        s->params->kind == KIND_GRU && s->params->linear_before_reset ? 2 * s->e.hidden : gh;
+    struct gemm_form form = {.trans_b = true,
+                             .m = rows,
+                             .n = gh,
+                             .k = s->e.input,
+                             .lda = s->e.input,
+                             .ldb = s->e.input,
+                             .ldc = gh};
 
     if (s->bias != NULL)
         for (int64_t row = 0; row < rows; row++)
@@ -223,10 +245,16 @@ static void input_products(const struct sweep *s)
 }
 
 /* product[batch, columns] = states[batch, hidden] * R[from .. from + columns)^T. */
-static void state_products(const struct sweep *s, const float *states, int64_t from, int64_t columns)
+static void state_products(const struct sweep *s, const float *states, int64_t from,
+                           int64_t columns)
 {
-    struct gemm_form form = {.trans_b = true, .m = s->e.batch, .n = columns, .k = s->e.hidden,
-                             .lda = s->e.hidden, .ldb = s->e.hidden, .ldc = s->e.gates * s->e.hidden};
+    struct gemm_form form = {.trans_b = true,
+                             .m = s->e.batch,
+                             .n = columns,
+                             .k = s->e.hidden,
+                             .lda = s->e.hidden,
+                             .ldb = s->e.hidden,
+                             .ldc = s->e.gates * s->e.hidden};
 
     gemm_f32(&form, 1.0f, states, s->r + from * s->e.hidden, 0.0f, s->state_part + from);
 }
@@ -245,7 +273,7 @@ static int64_t row_at(const struct sweep *s, int64_t step, int64_t n, int64_t *r
 /* A GRU that is linear before its reset: the h gate's product and bias, times r. */
 static void gru_h_gate(const struct sweep *s, float *product, const float *r)
 {
-    const float *bias = s->cell->state_bias;
+    const float *bias = s->cell.state_bias;
 
     for (int64_t i = 0; i < s->e.hidden; i++)
         product[i] = r[i] * (product[i] + (bias != NULL ? bias[i] : 0));
@@ -262,8 +290,8 @@ static void step_gru_reset_first(const struct sweep *s, int64_t step)
         int64_t row = row_at(s, step, n, &time);
 
         if (row >= 0)
-            cell_gru_gates(s->cell, s->input_part + row * gh, s->state_part + n * gh, s->gates + n * gh,
-                           s->reset + n * h);
+            cell_gru_gates(&s->cell, s->input_part + row * gh, s->state_part + n * gh,
+                           s->gates + n * gh, s->reset + n * h);
     }
     state_products(s, s->reset, 2 * h, h);
 }
@@ -280,17 +308,17 @@ static void step_one(const struct sweep *s, int64_t step, int64_t n)
         return;
     switch (s->params->kind) {
     case KIND_RNN:
-        cell_rnn(s->cell, x, part, gates, state);
+        cell_rnn(&s->cell, x, part, gates, state);
         break;
     case KIND_GRU:
         if (s->params->linear_before_reset) {
-            cell_gru_gates(s->cell, x, part, gates, s->reset + n * h);
+            cell_gru_gates(&s->cell, x, part, gates, s->reset + n * h);
             gru_h_gate(s, part + 2 * h, gates + h);
         }
-        cell_gru_state(s->cell, x, part + 2 * h, gates, state);
+        cell_gru_state(&s->cell, x, part + 2 * h, gates, state);
         break;
     case KIND_LSTM:
-        cell_lstm(s->cell, x, part, gates, state, memory);
+        cell_lstm(&s->cell, x, part, gates, state, memory);
         break;
     }
     if (s->y != NULL)
@@ -313,7 +341,8 @@ static void sweep_time(const struct sweep *s)
 }
 
 /* Copies [batch, hidden] between a state tensor (either layout) and the sweep's own. */
-static void copy_state(const struct sweep *s, int direction, const float *from, float *to, bool load)
+static void copy_state(const struct sweep *s, int direction, const float *from, float *to,
+                       bool load)
 {
     int64_t h = s->e.hidden, d = s->params->directions;
 
@@ -331,7 +360,8 @@ static const float *input_data(const struct op_call *call, int input)
 
 static float *output_data(const struct op_call *call, int output)
 {
-    return output < call->n_outputs && call->outputs[output] != NULL ? call->outputs[output]->data : NULL;
+    return output < call->n_outputs && call->outputs[output] != NULL ? call->outputs[output]->data
+                                                                     : NULL;
 }
 
 static enum engine_status check_lengths(const struct op_call *call, const struct extent *e,
@@ -339,8 +369,8 @@ static enum engine_status check_lengths(const struct op_call *call, const struct
 {
     for (int64_t n = 0; lengths != NULL && n < e->batch; n++)
         if (lengths[n] < 0 || lengths[n] > e->time)
-            return op_fail(call->node, err, "sequence_lens[%lld] is %d, expected 0 to %lld", (long long)n,
-                           (int)lengths[n], (long long)e->time);
+            return op_fail(call->node, err, "sequence_lens[%lld] is %d, expected 0 to %lld",
+                           (long long)n, (int)lengths[n], (long long)e->time);
     return ENGINE_OK;
 }
 
@@ -350,16 +380,16 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
     const float *initial_h = input_data(call, INITIAL_H), *initial_c = input_data(call, INITIAL_C);
     const float *bias = input_data(call, B), *peepholes = input_data(call, PEEPHOLES);
     float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
-    struct cell cell = s->params->cells[d];
 
-    cell.hidden = h;
-    s->cell = &cell;
+    s->cell = s->params->cells[d];
+    s->cell.hidden = h;
     s->reverse = s->params->reverse[d];
     s->w = (const float *)call->inputs[W]->data + d * gh * s->e.input;
     s->r = (const float *)call->inputs[R]->data + d * gh * h;
     s->bias = bias != NULL ? bias + d * 2 * gh : NULL;
-    cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
-    cell.state_bias = s->bias != NULL && s->params->linear_before_reset ? s->bias + gh + 2 * h : NULL;
+    s->cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
+    s->cell.state_bias =
+        s->bias != NULL && s->params->linear_before_reset ? s->bias + gh + 2 * h : NULL;
     s->y_time = s->params->batch_first ? s->params->directions * h : s->params->directions * states;
     s->y_batch = s->params->batch_first ? s->e.time * s->params->directions * h : h;
     s->y = y != NULL ? y + d * (s->params->batch_first ? h : states) : NULL;
@@ -386,7 +416,9 @@ static enum engine_status rnn_run(const struct op_call *call, struct engine_erro
 
     s.e = extent_of(params, &call->inputs[X]->shape, &call->inputs[R]->shape);
     s.x = call->inputs[X]->data;
-    s.lengths = call->n_inputs > LENGTHS && call->inputs[LENGTHS] != NULL ? call->inputs[LENGTHS]->data : NULL;
+    s.lengths = call->n_inputs > LENGTHS && call->inputs[LENGTHS] != NULL
+                    ? call->inputs[LENGTHS]->data
+                    : NULL;
     status = check_lengths(call, &s.e, s.lengths, err);
     if (status != ENGINE_OK)
         return status;
@@ -397,17 +429,20 @@ static enum engine_status rnn_run(const struct op_call *call, struct engine_erro
     s.state = scratch + at[3];
     s.memory = scratch + at[4];
     s.reset = scratch + at[5];
-    if (s.lengths != NULL && output_data(call, 0) != NULL)   /* what lies behind a sequence's end is 0 */
+    if (s.lengths != NULL &&
+        output_data(call, 0) != NULL) /* what lies behind a sequence's end is 0 */
         memset(call->outputs[0]->data, 0, tensor_bytes(call->outputs[0]));
     for (int d = 0; d < params->directions; d++)
         run_direction(call, &s, d);
     return ENGINE_OK;
 }
 
-#define RECURRENT(NAME, INIT, IN_MAX, OUT_MAX) \
-    {.domain = "", .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX, .outputs_min = 0, \
-     .outputs_max = OUT_MAX, .dtypes = DTYPE_BIT(DTYPE_F32), .params_size = sizeof(struct rnn_params), \
-     .init = INIT, .infer = rnn_infer, .run = rnn_run}
+#define RECURRENT(NAME, INIT, IN_MAX, OUT_MAX)                                                     \
+    {                                                                                              \
+        .domain = "", .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX,            \
+        .outputs_min = 0, .outputs_max = OUT_MAX, .dtypes = DTYPE_BIT(DTYPE_F32),                  \
+        .params_size = sizeof(struct rnn_params), .init = INIT, .infer = rnn_infer, .run = rnn_run \
+    }
 
 const struct op_def ops_rnn[] = {
     RECURRENT("RNN", rnn_init, 6, 2),

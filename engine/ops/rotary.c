@@ -10,7 +10,7 @@
 enum { X, COS, SIN, PLACES };
 
 struct rotary_params {
-    int64_t heads, rotated;         /* 0: not stated */
+    int64_t heads, rotated; /* 0: not stated */
     bool interleaved;
 };
 
@@ -30,7 +30,8 @@ static enum engine_status rotary_init(const struct op_init *init, struct engine_
 }
 
 /* NULL, or what does not fit. */
-static const char *sizes_of(const struct rotary_params *params, const struct shape *x, struct sizes *ret)
+static const char *sizes_of(const struct rotary_params *params, const struct shape *x,
+                            struct sizes *ret)
 {
     bool packed = x->rank == 3;
 
@@ -63,11 +64,13 @@ static enum engine_status rotary_infer(struct op_infer *infer, struct engine_err
         else if (cache->rank != (places ? 2 : 3) || cache->dims[cache->rank - 1] != s.rotated / 2 ||
                  (!places && (cache->dims[0] != s.batch || cache->dims[1] != s.length)) ||
                  !shape_equal(cache, &in[COS].shape))
-            why = "cos_cache and sin_cache must be [places, rotated / 2], or [batch, length, rotated / 2] "
-                  "without position_ids";
+            why =
+                "cos_cache and sin_cache must be [places, rotated / 2], or [batch, length, rotated / 2] "
+                "without position_ids";
     }
     if (why == NULL && places &&
-        (in[PLACES].dtype != DTYPE_I64 || !shape_equal(&in[PLACES].shape, &(struct shape){2, {s.batch, s.length}})))
+        (in[PLACES].dtype != DTYPE_I64 ||
+         !shape_equal(&in[PLACES].shape, &(struct shape){2, {s.batch, s.length}})))
         why = "position_ids is not int64 [batch, length]";
     if (why != NULL)
         return op_fail(infer->node, err, "%s", why);
@@ -76,7 +79,8 @@ static enum engine_status rotary_infer(struct op_infer *infer, struct engine_err
 }
 
 /* One head of one token, in place. */
-static void turn(const struct sizes *s, bool interleaved, const float *cosines, const float *sines, float *x)
+static void turn(const struct sizes *s, bool interleaved, const float *cosines, const float *sines,
+                 float *x)
 {
     int64_t half = s->rotated / 2;
 
@@ -93,7 +97,8 @@ static enum engine_status rotary_run(const struct op_call *call, struct engine_e
 {
     const struct rotary_params *params = call->params;
     const struct tensor *x = call->inputs[X];
-    const int64_t *places = call->n_inputs > PLACES && call->inputs[PLACES] != NULL ? call->inputs[PLACES]->data : NULL;
+    const int64_t *places =
+        call->n_inputs > PLACES && call->inputs[PLACES] != NULL ? call->inputs[PLACES]->data : NULL;
     size_t size = dtype_size(x->dtype);
     struct sizes s;
     float *head = call->scratch, *cosines, *sines;
@@ -106,13 +111,14 @@ static enum engine_status rotary_run(const struct op_call *call, struct engine_e
         size_t at = (size_t)(row * (s.rotated / 2)) * size;
 
         if (places != NULL && (row < 0 || row >= call->inputs[COS]->shape.dims[0]))
-            return op_fail(call->node, err, "position_ids has %lld, expected 0 to %lld", (long long)row,
-                           (long long)call->inputs[COS]->shape.dims[0] - 1);
+            return op_fail(call->node, err, "position_ids has %lld, expected 0 to %lld",
+                           (long long)row, (long long)call->inputs[COS]->shape.dims[0] - 1);
         load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[COS]->data + at, cosines);
         load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[SIN]->data + at, sines);
         for (int64_t h = 0; h < s.heads; h++) {
             int64_t b = token / s.length, t = token % s.length;
-            int64_t place = x->shape.rank == 3 ? token * s.heads + h : (b * s.heads + h) * s.length + t;
+            int64_t place =
+                x->shape.rank == 3 ? token * s.heads + h : (b * s.heads + h) * s.length + t;
             size_t offset = (size_t)(place * s.head) * size;
 
             load_f32(x->dtype, s.head, (const char *)x->data + offset, head);
@@ -124,8 +130,17 @@ static enum engine_status rotary_run(const struct op_call *call, struct engine_e
 }
 
 const struct op_def ops_rotary[] = {
-    {.domain = "", .name = "RotaryEmbedding", .since = 23, .inputs_min = 3, .inputs_max = 4, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16),
-     .params_size = sizeof(struct rotary_params), .init = rotary_init, .infer = rotary_infer, .run = rotary_run},
+    {.domain = "",
+     .name = "RotaryEmbedding",
+     .since = 23,
+     .inputs_min = 3,
+     .inputs_max = 4,
+     .outputs_min = 1,
+     .outputs_max = 1,
+     .dtypes = DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16),
+     .params_size = sizeof(struct rotary_params),
+     .init = rotary_init,
+     .infer = rotary_infer,
+     .run = rotary_run},
     {.name = NULL},
 };
