@@ -2,6 +2,7 @@
 # Mirrors the tree. Engine tests link libengine.a and nothing else of ours, proto tests libproto.a
 # alone: the linker proves the arrows.
 include tests/engine/local.mk
+include tests/fuzz/local.mk
 include tests/onnx/local.mk
 include tests/proto/local.mk
 include tests/server/local.mk

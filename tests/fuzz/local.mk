@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# Harnesses for libFuzzer (./dev fuzz); here each runs over its committed corpus.
+EXTRA_DIST += %D%/corpus
+check_PROGRAMS += %D%/replay_onnx
+%C%_replay_onnx_SOURCES = %D%/fuzz_onnx.c %D%/replay.c
+%C%_replay_onnx_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
+%C%_replay_onnx_LDADD = $(ENGINE_LIBS)
