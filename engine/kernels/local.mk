@@ -13,6 +13,7 @@ engine_libengine_a_SOURCES += \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/reduce.c %D%/reduce.h %D%/reduce_body.h \
 	%D%/resample.c %D%/resample.h \
+	%D%/softmax.c %D%/softmax.h \
 	%D%/tile.c %D%/tile.h %D%/tile_body.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \

@@ -9,6 +9,7 @@
 
 #define OP_FAMILY_MAP(X) \
     X(activation) \
+    X(arg_extreme) \
     X(arith) \
     X(attention) \
     X(cast) \
@@ -23,6 +24,7 @@
     X(integer) \
     X(join) \
     X(matmul) \
+    X(matrix) \
     X(norm) \
     X(packed_gemm) \
     X(pad) \
@@ -35,6 +37,7 @@
     X(select) \
     X(slice) \
     X(softmax) \
+    X(topk) \
     X(transpose) \
     X(unary) \
     X(unique) \

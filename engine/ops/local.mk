@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
 	%D%/activation.c \
+	%D%/arg_extreme.c \
 	%D%/arith.c \
 	%D%/attention.c \
 	%D%/broadcast.c %D%/broadcast.h \
@@ -19,6 +20,7 @@ engine_libengine_a_SOURCES += \
 	%D%/integer.c \
 	%D%/join.c \
 	%D%/matmul.c \
+	%D%/matrix.c \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
@@ -37,6 +39,7 @@ engine_libengine_a_SOURCES += \
 	%D%/slice.c \
 	%D%/softmax.c \
 	%D%/stacks.c %D%/stacks.h \
+	%D%/topk.c \
 	%D%/transpose.c \
 	%D%/unary.c \
 	%D%/unique.c \

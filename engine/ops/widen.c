@@ -5,18 +5,20 @@
 
 #include <assert.h>
 
-static bool is_half(enum dtype dtype)
+static bool is_narrow(enum dtype dtype)
 {
-    return dtype == DTYPE_F16 || dtype == DTYPE_BF16;
+    enum dtype compute = compute_dtype(dtype);
+
+    return compute != DTYPE_NONE && compute != dtype;
 }
 
-/* Bytes of the tensor as float, rounded up so that what follows is aligned. An absurd shape, which
+/* Bytes of the tensor once widened, rounded up so that what follows is aligned. An absurd shape, which
  * the executor has yet to refuse, counts as none. */
 static size_t widened_bytes(const struct tensor *tensor)
 {
     size_t bytes;
 
-    if (!shape_check(&tensor->shape, sizeof(float), &bytes))
+    if (!shape_check(&tensor->shape, dtype_size(compute_dtype(tensor->dtype)), &bytes))
         return 0;
     return (bytes + 63) / 64 * 64;
 }
@@ -28,7 +30,7 @@ static size_t converted_bytes(int n, const struct tensor *const *tensors)
     size_t bytes = 0;
 
     for (int i = 0; i < n; i++)
-        if (tensors[i] != NULL && is_half(tensors[i]->dtype))
+        if (tensors[i] != NULL && is_narrow(tensors[i]->dtype))
             bytes += widened_bytes(tensors[i]);
     return bytes;
 }
@@ -36,17 +38,18 @@ static size_t converted_bytes(int n, const struct tensor *const *tensors)
 void widen_infer(struct op_infer *infer)
 {
     for (int i = 0; i < infer->n_inputs; i++)
-        if (is_half(infer->inputs[i].dtype))
+        if (is_narrow(infer->inputs[i].dtype))
             infer->scratch_bytes += widened_bytes(&infer->inputs[i]);
     for (int i = 0; i < infer->n_outputs; i++)
-        if (is_half(infer->outputs[i].dtype))
+        if (is_narrow(infer->outputs[i].dtype))
             infer->scratch_bytes += widened_bytes(&infer->outputs[i]);
 }
 
-/* A float twin of `tensor` in the memory at *memory, which moves on. */
+/* A wide twin of `tensor` in the memory at *memory, which moves on. */
 static struct tensor twin(const struct tensor *tensor, char **memory)
 {
-    struct tensor wide = {.dtype = DTYPE_F32, .shape = tensor->shape, .data = *memory};
+    struct tensor wide = {.dtype = compute_dtype(tensor->dtype), .shape = tensor->shape,
+                          .data = *memory};
 
     *memory += widened_bytes(tensor);
     return wide;
@@ -70,18 +73,18 @@ enum engine_status widen_run(const struct op_call *call,
         return run(call, err);
     for (int i = 0; i < call->n_outputs; i++) {
         outputs[i] = call->outputs[i];
-        if (outputs[i] == NULL || !is_half(outputs[i]->dtype))
+        if (outputs[i] == NULL || !is_narrow(outputs[i]->dtype))
             continue;
         wide_outputs[i] = twin(outputs[i], &memory);
         outputs[i] = &wide_outputs[i];
     }
     for (int i = 0; i < call->n_inputs; i++) {
         inputs[i] = call->inputs[i];
-        if (inputs[i] == NULL || !is_half(inputs[i]->dtype))
+        if (inputs[i] == NULL || !is_narrow(inputs[i]->dtype))
             continue;
         wide_inputs[i] = twin(inputs[i], &memory);
-        load_f32(inputs[i]->dtype, shape_elements(&inputs[i]->shape), inputs[i]->data,
-                 wide_inputs[i].data);
+        load_as(wide_inputs[i].dtype, inputs[i]->dtype, shape_elements(&inputs[i]->shape),
+                inputs[i]->data, wide_inputs[i].data);
         inputs[i] = &wide_inputs[i];
     }
     wide.inputs = inputs;
@@ -90,7 +93,7 @@ enum engine_status widen_run(const struct op_call *call,
     status = run(&wide, err);
     for (int i = 0; i < call->n_outputs; i++)
         if (call->outputs[i] != NULL && outputs[i] != call->outputs[i])
-            store_f32(call->outputs[i]->dtype, shape_elements(&outputs[i]->shape),
-                      outputs[i]->data, call->outputs[i]->data);
+            store_as(outputs[i]->dtype, call->outputs[i]->dtype,
+                     shape_elements(&outputs[i]->shape), outputs[i]->data, call->outputs[i]->data);
     return status;
 }

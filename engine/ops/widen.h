@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/ops/widen.h - float16 and bfloat16 for operators that are written for float and double
- * only: operands of 16 bits are converted to float in the call's scratch memory, results back.
- * Keeps no state; any thread. */
+ * engine/ops/widen.h - all number types for operators that are written for the four types that
+ * compute_dtype() returns (or for float and double only, if they take no integers): operands of
+ * narrower types are converted in the call's scratch memory, and results back. Keeps no state; any
+ * thread. */
 #ifndef ENGINE_OPS_WIDEN_H
 #define ENGINE_OPS_WIDEN_H
 
@@ -14,8 +15,8 @@ enum { WIDEN_OPERANDS_MAX = 8 };
  * and as many outputs. */
 void widen_infer(struct op_infer *infer);
 
-/* Calls `run` with float in place of float16 and bfloat16; call->scratch is then the bytes that
- * `run` asked for (its own infer set them before widen_infer()). */
+/* Calls `run` with each operand of a narrow type (bool too) in its wide one. call->scratch is then
+ * what `run` asked for (its own infer set it before widen_infer()). */
 enum engine_status widen_run(const struct op_call *call,
                              enum engine_status (*run)(const struct op_call *call,
                                                        struct engine_error *err),
