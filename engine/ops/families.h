@@ -26,6 +26,7 @@
     X(matmul) \
     X(matrix) \
     X(norm) \
+    X(optional) \
     X(packed_gemm) \
     X(pad) \
     X(pool) \
@@ -35,6 +36,8 @@
     X(rotary) \
     X(scatter) \
     X(select) \
+    X(sequence) \
+    X(sequence_join) \
     X(slice) \
     X(softmax) \
     X(topk) \

@@ -24,6 +24,7 @@ engine_libengine_a_SOURCES += \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
+	%D%/optional.c \
 	%D%/packed_gemm.c \
 	%D%/pad.c \
 	%D%/pool.c \
@@ -36,6 +37,8 @@ engine_libengine_a_SOURCES += \
 	%D%/rows.h \
 	%D%/scatter.c \
 	%D%/select.c \
+	%D%/sequence.c \
+	%D%/sequence_join.c \
 	%D%/slice.c \
 	%D%/softmax.c \
 	%D%/stacks.c %D%/stacks.h \

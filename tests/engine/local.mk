@@ -75,6 +75,11 @@ check_PROGRAMS += %D%/test_resize
 %C%_test_resize_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_resize_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_sequence
+%C%_test_sequence_SOURCES = %D%/test_sequence.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_sequence_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_sequence_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_shape
 %C%_test_shape_SOURCES = %D%/test_shape.c $(RUN_SUITE)
 %C%_test_shape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
