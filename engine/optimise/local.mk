@@ -1,4 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
-	%D%/identity.c \
-	%D%/optimise.c %D%/optimise.h
+	%D%/fold_norm.c \
+	%D%/fuse_epilogue.c \
+	%D%/fuse_gelu.c \
+	%D%/fuse_layer_norm.c \
+	%D%/fuse_swish.c \
+	%D%/optimise.c %D%/optimise.h \
+	%D%/pack_gemm.c \
+	%D%/pattern.c %D%/pattern.h \
+	%D%/remove_dead.c \
+	%D%/remove_no_ops.c

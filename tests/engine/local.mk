@@ -46,6 +46,11 @@ check_PROGRAMS += %D%/test_matmul
 %C%_test_matmul_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_matmul_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_optimise
+%C%_test_optimise_SOURCES = %D%/test_optimise.c $(CONV_REFERENCE) $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_optimise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_optimise_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_packed
 %C%_test_packed_SOURCES = %D%/test_packed.c $(CONV_REFERENCE) $(RUN_SUITE)
 %C%_test_packed_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)

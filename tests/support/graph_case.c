@@ -102,6 +102,10 @@ static void add_attributes(struct graph *graph, int node, char *text)
 
         ck_assert_ptr_nonnull(items);
         *items++ = '\0';
+        if (strchr(items, '.') != NULL) {
+            ck_assert(node_set_float(graph, &graph->nodes[node], word, strtof(items, NULL)));
+            continue;
+        }
         if (strchr(items, ',') == NULL) {
             ck_assert(node_set_int(graph, &graph->nodes[node], word, atoll(items)));
             continue;

@@ -4,8 +4,8 @@
  *   "in x f32[N,4]; const w f32[2] 1 2; y = Add(x,w); z = Transpose(y) perm=1,0; out z"
  *
  * Statements end with ';'. A dimension is a number, a symbol or '?'. An operator may have several
- * outputs ("a,b = Op(x)"), absent inputs ("Op(x,,y)"), a domain ("inferd.Op(x)") and int or int list
- * attributes. In a body "cap v x" captures x of the parent as v. Tensors are written as in op_case.h. */
+ * outputs ("a,b = Op(x)"), absent inputs ("Op(x,,y)"), a domain ("inferd.Op(x)") and attributes that
+ * are ints, lists of ints, or floats (with a point). In a body "cap v x" captures x of the parent as v. Tensors are written as in op_case.h. */
 #ifndef TESTS_SUPPORT_GRAPH_CASE_H
 #define TESTS_SUPPORT_GRAPH_CASE_H
 

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/optimise/optimise.h"
+#include "engine/runner.h"
+#include "tests/support/conv_reference.h"
+#include "tests/support/graph_case.h"
+#include "tests/support/run_suite.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_MAX = 1 << 16, THREADS = 2 };
+
+/* `steps` are the operators that a run of the optimised graph executes, in order. In the text "~"
+ * stands for as many random numbers as the tensor before it has. */
+static const struct row {
+    const char *name, *text, *steps;
+} rows[] = {
+    {"MatMul", "in x f32[N,5]; const w f32[5,7] ~; y = MatMul(x,w); out y", "PackedGemm"},
+    {"MatMul of a stack", "in x f32[N,3,5]; const w f32[5,7] ~; y = MatMul(x,w); out y", "PackedGemm"},
+    {"MatMul, weights on the left", "in x f32[5,N]; const w f32[3,5] ~; y = MatMul(w,x); out y",
+     "MatMul"},
+    {"MatMul, stack of weights", "in x f32[N,5]; const w f32[2,5,3] ~; y = MatMul(x,w); out y",
+     "MatMul"},
+    {"MatMul and bias",
+     "in x f32[N,5]; const w f32[5,7] ~; const b f32[7] ~; m = MatMul(x,w); y = Add(b,m); out y",
+     "PackedGemm"},
+    {"MatMul, bias, residual, activation",
+     "in x f32[N,5]; in r f32[N,7]; const w f32[5,7] ~; const b f32[7] ~; m = MatMul(x,w);"
+     "a = Add(m,b); s = Add(r,a); y = Relu(s); out y", "PackedGemm"},
+    {"residual that broadcasts",
+     "in x f32[N,5]; const r f32[1,7] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r);"
+     "y = Tanh(s); out y", "PackedGemm"},
+    {"residual with more dimensions",
+     "in x f32[N,5]; const r f32[3,1,7] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r);"
+     "y = Relu(s); out y", "PackedGemm"},
+    {"a column is no bias",
+     "in x f32[4,5]; const r f32[4,1] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r); out s",
+     "PackedGemm"},
+    {"product added to itself",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,m); out s", "PackedGemm Add"},
+    {"product that is an output",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Relu(m); out m; out y",
+     "PackedGemm Relu"},
+    {"product with two readers",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Relu(m); z = Add(y,m); out z",
+     "PackedGemm Relu Add"},
+    {"Gemm", "in x f32[N,5]; const w f32[7,5] ~; const b f32[7] ~; y = Gemm(x,w,b) transB=1; out y",
+     "PackedGemm"},
+    {"Gemm, scaled",
+     "in x f32[N,5]; const w f32[5,7] ~; const b f32[1,7] ~; y = Gemm(x,w,b) alpha=0.5 beta=2.0; out y",
+     "PackedGemm"},
+    {"Gemm, C not constant",
+     "in x f32[N,5]; in c f32[N,7]; const w f32[5,7] ~; y = Gemm(x,w,c) beta=2.0; out y",
+     "Mul PackedGemm"},
+    {"Gemm, scalar C", "in x f32[N,5]; const c f32[] 3; const w f32[5,7] ~; y = Gemm(x,w,c); out y",
+     "PackedGemm"},
+    {"Gemm, x transposed", "in x f32[5,N]; const w f32[5,7] ~; y = Gemm(x,w) transA=1; out y", "Gemm"},
+    {"double stays", "in x f64[N,5]; const w f64[5,2] ~; y = MatMul(x,w); out y", "MatMul"},
+    {"Clip", "in x f32[N,5]; const w f32[5,7] ~; const l f32[] -0.5; const h f32[] 0.5;"
+             "m = MatMul(x,w); y = Clip(m,l,h); out y", "PackedGemm"},
+    {"Clip, one bound", "in x f32[N,5]; const w f32[5,7] ~; const h f32[] 0.5;"
+                        "m = MatMul(x,w); y = Clip(m,,h); out y", "PackedGemm"},
+    {"LeakyRelu", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = LeakyRelu(m) alpha=0.2; out y",
+     "PackedGemm"},
+    {"Sigmoid", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Sigmoid(m); out y", "PackedGemm"},
+    {"Gelu", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Gelu(m); out y", "PackedGemm"},
+    {"HardSigmoid", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = HardSigmoid(m); out y",
+     "PackedGemm"},
+    {"HardSwish", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = HardSwish(m); out y",
+     "PackedGemm"},
+    {"Swish spelled out", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); s = Sigmoid(m);"
+                          "y = Mul(m,s); out y", "PackedGemm"},
+    {"HardSwish spelled out", "in x f32[N,5]; s = HardSigmoid(x) alpha=0.16666667 beta=0.5;"
+                              "y = Mul(s,x); out y", "HardSwish"},
+    {"HardSigmoid of another slope", "in x f32[N,5]; s = HardSigmoid(x); y = Mul(s,x); out y",
+     "HardSigmoid Mul"},
+    {"second activation stays", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); a = Relu(m);"
+                                "y = Tanh(a); out y", "PackedGemm Tanh"},
+    {"two layers", "in x f32[N,5]; const w f32[5,7] ~; const b f32[7] ~; const v f32[7,3] ~;"
+                   "m = MatMul(x,w); a = Add(m,b); r = Relu(a); y = MatMul(r,v); out y",
+     "PackedGemm PackedGemm"},
+    {"product of constants", "in x f32[N,5]; const w f32[5,7] ~; const v f32[7,5] ~;"
+                             "p = MatMul(w,v); y = MatMul(x,p); out y", "MatMul"},
+
+    {"Identity, Dropout", "in x f32[N,5]; a = Identity(x); b = Dropout(a); y = Relu(b); out y", "Relu"},
+    {"Identity of weights", "in x f32[N,5]; const w f32[5,7] ~; v = Identity(w); y = MatMul(x,v); out y",
+     "PackedGemm"},
+    {"Transpose that keeps", "in x f32[N,5]; a = Transpose(x) perm=0,1; y = Relu(a); out y", "Relu"},
+    {"Transpose that does not", "in x f32[N,5]; a = Transpose(x) perm=1,0; y = Relu(a); out y",
+     "Transpose Relu"},
+    {"Cast that keeps", "in x f32[N,5]; a = Cast(x) to=1; y = Relu(a); out y", "Relu"},
+    {"unread", "in x f32[N,5]; a = Exp(x); b = Tanh(a); y = Relu(x); out y", "Relu"},
+
+    {"Gelu by Erf", "in x f32[N,5]; const r f32[] 1.4142135; const one f32[] 1; const h f32[] 0.5;"
+                    "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y", "Gelu"},
+    {"Gelu by Erf, half first", "in x f32[N,5]; const r f32[] 0.70710678; const one f32[] 1;"
+     "const h f32[] 0.5; d = Mul(r,x); e = Erf(d); s = Add(one,e); m = Mul(h,x); y = Mul(m,s); out y",
+     "Gelu"},
+    {"Gelu by Tanh", "in x f32[N,5]; const c f32[] 0.044715; const three f32[] 3; const one f32[] 1;"
+     "const r f32[] 0.7978845608; const h f32[] 0.5; p = Pow(x,three); q = Mul(p,c); a = Add(x,q);"
+     "b = Mul(a,r); t = Tanh(b); s = Add(t,one); m = Mul(h,x); y = Mul(m,s); out y", "Gelu"},
+    {"not Gelu", "in x f32[N,5]; const r f32[] 1.5; const one f32[] 1; const h f32[] 0.5;"
+                 "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y",
+     "Div Erf Add Mul Mul"},
+    {"Gelu behind a product", "in x f32[N,5]; const w f32[5,5] ~; const r f32[] 1.4142135;"
+     "const one f32[] 1; const h f32[] 0.5; z = MatMul(x,w); d = Div(z,r); e = Erf(d); s = Add(e,one);"
+     "m = Mul(z,s); y = Mul(m,h); out y", "PackedGemm"},
+
+    {"LayerNormalization", "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] -1;"
+     "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Pow(d,two);"
+     "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y",
+     "LayerNormalization"},
+    {"LayerNormalization, mean read elsewhere", "in x f32[N,6]; const eps f32[] 0.001; const ax i64[1] -1;"
+     "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Mul(d,d);"
+     "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y;"
+     "out mean", "ReduceMean LayerNormalization"},
+    {"not the last axis", "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] 0;"
+     "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Pow(d,two);"
+     "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y",
+     "ReduceMean Sub Pow ReduceMean Add Sqrt Div Mul Add"},
+
+    {"Gemm and BatchNormalization", "in x f32[N,5]; const w f32[7,5] ~; const c f32[7] ~;"
+     "const s f32[7] ~; const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2;"
+     "g = Gemm(x,w,c) transB=1; y = BatchNormalization(g,s,b,m,v); out y", "PackedGemm"},
+};
+
+/* The text with numbers in the place of each "~". */
+static const char *with_numbers(const char *text, uint64_t *seed)
+{
+    static char out[TEXT_MAX];
+    size_t used = 0;
+
+    for (; *text != '\0'; text++) {
+        int64_t count = 1;
+        const char *open = text;
+
+        if (*text != '~') {
+            out[used++] = *text;
+            continue;
+        }
+        while (*open != '[')
+            open--;
+        for (const char *at = open + 1; *at != ']'; at += *at == ',')
+            count *= strtoll(at, (char **)&at, 10);
+        for (; count > 0; count--) {
+            float number;
+
+            random_floats(seed, &number, 1);
+            used += (size_t)snprintf(out + used, sizeof(out) - used, "%.7g ", (double)number);
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static struct model *make_model(const char *text, bool optimise)
+{
+    struct arena *arena = arena_create((size_t)1 << 28);
+    struct graph *graph = graph_case(arena, NULL, text);
+    struct engine_error err = {0};
+    struct model *model;
+
+    ck_assert_msg(graph_resolve(graph, &err) == ENGINE_OK, "%s: %s", text, err.text);
+    if (optimise)
+        ck_assert_msg(optimise_graph(graph, &err) == ENGINE_OK, "%s: %s", text, err.text);
+    model = graph_case_try(arena, graph, NULL, &err);
+    ck_assert_msg(model != NULL, "%s: %s", text, err.text);
+    return model;
+}
+
+/* The operators outside of the prologue. */
+static const char *steps_of(const struct model *model)
+{
+    static char text[1024];
+    const struct graph *graph = model_graph(model);
+
+    text[0] = '\0';
+    for (int i = graph->n_prologue; i < graph->n_nodes; i++) {
+        if (text[0] != '\0')
+            strcat(text, " ");
+        strcat(text, graph->nodes[i].op_type);
+    }
+    return text;
+}
+
+/* Runs on `inputs`; copies the outputs into malloced memory. */
+static void run_model(struct model *model, struct pool *pool, const struct shape *shapes,
+                      const struct tensor *inputs, struct tensor *outputs)
+{
+    struct engine_error err = {0};
+    struct plan *plan = model_plan(model, shapes, pool_threads(pool), &err);
+    struct weights *weights = model_base_weights(model);
+    struct runner *runner = runner_create(pool);
+
+    ck_assert_msg(plan != NULL, "%s", err.text);
+    ck_assert_msg(runner_run(runner, plan, weights, inputs, outputs, &err) == ENGINE_OK, "%s", err.text);
+    for (int i = 0; i < model_n_outputs(model); i++) {
+        void *copy = malloc(tensor_bytes(&outputs[i]) + 1);
+
+        memcpy(copy, outputs[i].data, tensor_bytes(&outputs[i]));
+        outputs[i].data = copy;
+    }
+    runner_destroy(runner);
+    weights_unref(weights);
+    plan_unref(plan);
+}
+
+static void make_inputs(struct model *model, uint64_t *seed, int64_t batch, struct shape *shapes,
+                        struct tensor *inputs)
+{
+    for (int i = 0; i < model_n_inputs(model); i++) {
+        const struct model_io *io = model_input(model, i);
+        int64_t count;
+
+        shapes[i].rank = io->shape.rank;
+        for (int d = 0; d < io->shape.rank; d++)
+            shapes[i].dims[d] = io->shape.dims[d] >= 0 ? io->shape.dims[d] : batch;
+        inputs[i].dtype = io->dtype;
+        inputs[i].shape = shapes[i];
+        count = shape_elements(&shapes[i]);
+        inputs[i].data = calloc((size_t)count + 1, sizeof(double));
+        for (int64_t k = 0; k < count; k++) {
+            float number;
+
+            random_floats(seed, &number, 1);
+            if (io->dtype == DTYPE_F64)
+                ((double *)inputs[i].data)[k] = (double)number;
+            else
+                ((float *)inputs[i].data)[k] = 3 * number;
+        }
+    }
+}
+
+static void compare(const struct row *row, int64_t batch, const struct tensor *plain,
+                    const struct tensor *fast)
+{
+    ck_assert_msg(shape_equal(&plain->shape, &fast->shape), "%s: another shape", row->name);
+    for (int64_t k = 0; k < shape_elements(&plain->shape); k++) {
+        double expected = tensor_double_at(plain, k), actual = tensor_double_at(fast, k);
+
+        if (!(fabs(actual - expected) <= 2e-5 * (1 + fabs(expected))))
+            ck_abort_msg("%s, batch %lld: element %lld is %.9g, without optimiser %.9g", row->name,
+                         (long long)batch, (long long)k, actual, expected);
+    }
+}
+
+START_TEST(optimised_graph_is_smaller_and_equal)
+{
+    const struct row *row = &rows[_i];
+    uint64_t seed = test_seed();
+    const char *text = with_numbers(row->text, &seed);
+    struct model *plain = make_model(text, false), *fast = make_model(text, true);
+    struct pool *pool = pool_create(THREADS, 10);
+
+    ck_assert_msg(strcmp(steps_of(fast), row->steps) == 0, "%s: runs %s", row->name, steps_of(fast));
+    for (int64_t batch = 1; batch <= 40; batch += 13) {
+        struct tensor inputs[4], expected[4], actual[4];
+        struct shape shapes[4];
+
+        make_inputs(plain, &seed, batch, shapes, inputs);
+        run_model(plain, NULL, shapes, inputs, expected);
+        run_model(fast, batch % 2 ? pool : NULL, shapes, inputs, actual);
+        for (int i = 0; i < model_n_outputs(plain); i++) {
+            compare(row, batch, &expected[i], &actual[i]);
+            free(expected[i].data);
+            free(actual[i].data);
+        }
+        for (int i = 0; i < model_n_inputs(plain); i++)
+            free(inputs[i].data);
+    }
+    model_unref(plain);
+    model_unref(fast);
+    pool_destroy(pool);
+}
+END_TEST
+
+Suite *make_suite(void)
+{
+    Suite *suite = suite_create("optimise");
+    TCase *tc = tcase_create("optimise");
+
+    tcase_add_loop_test(tc, optimised_graph_is_smaller_and_equal, 0,
+                        (int)(sizeof(rows) / sizeof(rows[0])));
+    suite_add_tcase(suite, tc);
+    return suite;
+}
