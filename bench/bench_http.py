@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""http.py [--build DIR] [--seconds S] [--rounds N]: the daemon under wrk, beside a FastAPI server with ONNX Runtime,
+"""bench_http.py [--build DIR] [--seconds S] [--rounds N]: the daemon under wrk, beside a FastAPI server with ONNX Runtime,
 beside itself without batching, and beside its own no-op route. All servers are up; one is loaded at a time; rounds
 are interleaved; medians are printed. Every answer is checked against ONNX Runtime before anything is timed.
 
@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -29,22 +28,21 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Case:
     """One way of asking one server."""
 
-    def __init__(self, name, url, body=None, headers="", pid=None, metrics=None, batches=False):
+    def __init__(self, name, url, body=None, headers="", pid=None, stats=None):
         self.name, self.url, self.body, self.headers, self.pid = name, url, body, headers, pid
-        self.metrics, self.batches, self.runs = metrics, batches, []
+        self.stats, self.runs = stats, []
 
     def cpu_s(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def counters(self):
-        """(compute seconds summed over requests' runs, rows run, runs) so far."""
-        if not self.metrics:
+        """(seconds of network computation, rows computed, runs) so far."""
+        if not self.stats:
             return 0.0, 0, 0
-        text = urllib.request.urlopen(self.metrics).read().decode()
-        total = lambda pattern: sum(float(x) for x in re.findall(pattern, text, re.M))  # noqa: E731
-        return (total(r"^inferd_batch_compute_seconds_total\S* (\S+)$"),
-                total(r"^inferd_batch_size_sum\S* (\S+)$"), total(r"^inferd_batch_size_count\S* (\S+)$"))
+        model, = json.loads(urllib.request.urlopen(self.stats).read())["model_stats"]
+        compute = sum(batch["compute_infer"]["ns"] for batch in model["batch_stats"])
+        return compute / 1e9, model["inference_count"], model["execution_count"]
 
     def run(self, seconds, connections):
         environment = {**os.environ, "HEADERS": self.headers}
@@ -124,7 +122,7 @@ def wait_for(url, seconds=60):
 def report(case, connections, peer):
     line = (f"bench http case={case.name} conns={connections} rps={case.median('rps'):.0f} "
             f"p50_ms={case.median('p50_ms'):.3f} p99_ms={case.median('p99_ms'):.3f} cpu_us={case.median('cpu_us'):.1f}")
-    if case.metrics and case.body:
+    if case.stats:
         line += f" overhead_us={case.median('overhead_us'):.1f} mean_batch={case.median('mean_batch'):.1f}"
     if peer:
         line += f" peer={peer.name} peer_rps={peer.median('rps'):.0f} ratio={case.median('rps') / peer.median('rps'):.2f}"
@@ -146,15 +144,15 @@ def measure(arguments):
     peer_port = free_port()
     peer = subprocess.Popen([sys.executable, str(ROOT / "bench" / "peer_server.py"), str(model), str(peer_port)],
                             env={**os.environ, "OMP_NUM_THREADS": "1"})
-    quiet = ("--access-log", "off")
+    quiet = ("--access-log=off",)
     try:
         with Daemon(arguments.build, model, *quiet) as batching, \
-                Daemon(arguments.build, model, "--batch-size-max", "1", *quiet) as single:
+                Daemon(arguments.build, model, "--batch-size-max=1", *quiet) as single:
             wait_for(f"http://127.0.0.1:{peer_port}/infer")
 
             def ours(name, daemon, kind, header):
                 return Case(name, f"http://127.0.0.1:{daemon.port}/v2/models/model/infer", bodies[kind], header,
-                            daemon.process.pid, f"http://127.0.0.1:{daemon.port}/metrics")
+                            daemon.process.pid, f"http://127.0.0.1:{daemon.port}/v2/models/model/stats")
 
             def theirs(name, path, kind, header):
                 return Case(name, f"http://127.0.0.1:{peer_port}/{path}", bodies[kind], header, peer.pid)
