@@ -23,6 +23,7 @@
     X(generate) \
     X(integer) \
     X(join) \
+    X(loss) \
     X(matmul) \
     X(matrix) \
     X(norm) \
@@ -30,6 +31,8 @@
     X(packed_gemm) \
     X(pad) \
     X(pool) \
+    X(quantise) \
+    X(random) \
     X(reduce) \
     X(resize) \
     X(rnn) \

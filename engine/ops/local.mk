@@ -19,6 +19,7 @@ engine_libengine_a_SOURCES += \
 	%D%/generate.c \
 	%D%/integer.c \
 	%D%/join.c \
+	%D%/loss.c \
 	%D%/matmul.c \
 	%D%/matrix.c \
 	%D%/norm.c %D%/norm_body.h \
@@ -29,6 +30,8 @@ engine_libengine_a_SOURCES += \
 	%D%/pad.c \
 	%D%/pool.c \
 	%D%/product.c %D%/product.h \
+	%D%/quantise.c \
+	%D%/random.c \
 	%D%/reduce.c \
 	%D%/resize.c \
 	%D%/resize_form.c %D%/resize_form.h \
