@@ -205,6 +205,10 @@ static void explain_absence(const struct model_slot *slot, const struct version_
 {
     const char *why = version->reason != NULL ? version->reason : "not loaded";
 
+    if (slot->unloaded) {                /* as if it were not there: no use in trying again soon */
+        problem_set(problem, 404, "model_unloaded", "model '%s' is unloaded", slot->name);
+        return;
+    }
     if (version->state == MODEL_LOADING) {
         problem->retry_after_s = RETRY_AFTER_LOADING_S;
         problem_set(problem, 503, "model_loading", "model '%s' version %s is loading", slot->name,

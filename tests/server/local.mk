@@ -42,3 +42,10 @@ check_PROGRAMS += %D%/test_router
 %C%_test_router_SOURCES = %D%/test_router.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_router_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_router_LDADD = $(SERVER_TEST_LIBS)
+
+SCALE_MODEL = tests/support/scale_model.c tests/support/scale_model.h $(ONNX_BYTES)
+check_PROGRAMS += %D%/test_registry
+%C%_test_registry_SOURCES = %D%/test_registry.c tests/support/run_suite.c \
+	tests/support/run_suite.h $(SCALE_MODEL)
+%C%_test_registry_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_registry_LDADD = $(SERVER_TEST_LIBS)
