@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # Harnesses for libFuzzer (./dev fuzz); here each runs over its committed corpus.
 EXTRA_DIST += %D%/corpus
+
+check_PROGRAMS += %D%/replay_infer
+%C%_replay_infer_SOURCES = %D%/fuzz_infer.c %D%/replay.c
+%C%_replay_infer_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/infer"'
+%C%_replay_infer_LDADD = $(PROTO_LIBS)
+
 check_PROGRAMS += %D%/replay_onnx
 %C%_replay_onnx_SOURCES = %D%/fuzz_onnx.c %D%/replay.c
 %C%_replay_onnx_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
 %C%_replay_onnx_LDADD = $(ENGINE_LIBS)
+
+check_PROGRAMS += %D%/replay_predict
+%C%_replay_predict_SOURCES = %D%/fuzz_predict.c %D%/replay.c
+%C%_replay_predict_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/predict"'
+%C%_replay_predict_LDADD = $(PROTO_LIBS)
