@@ -83,6 +83,26 @@ static enum engine_status check_counts(struct node *node, struct engine_error *e
     return ENGINE_OK;
 }
 
+/* A required output that a model leaves out is made all the same: operators rely on it. */
+static enum engine_status make_outputs(struct graph *graph, int index, struct engine_error *err)
+{
+    struct node *node = &graph->nodes[index];
+
+    for (int i = 0; i < node->op->outputs_min; i++) {
+        int value;
+
+        if (node->outputs[i] != VALUE_ABSENT)
+            continue;
+        value = graph_add_value(graph, "");
+        if (value < 0)
+            return engine_error_set(err, ENGINE_NO_MEMORY,
+                                    "graph is larger than its memory budget");
+        graph->values[value].producer = index;
+        ((int *)node->outputs)[i] = value;
+    }
+    return ENGINE_OK;
+}
+
 static enum engine_status resolve_node(struct resolver *resolver, struct graph *graph,
                                        struct node *node, struct engine_error *err)
 {
@@ -96,6 +116,8 @@ static enum engine_status resolve_node(struct resolver *resolver, struct graph *
     }
     node->op = op;
     status = check_counts(node, err);
+    if (status == ENGINE_OK)
+        status = make_outputs(graph, (int)(node - graph->nodes), err);
     if (status != ENGINE_OK)
         return status;
     node->params = arena_calloc(graph->arena, 1, op->params_size);
