@@ -8,6 +8,7 @@ engine_libengine_a_SOURCES += \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
+	%D%/optimiser.c %D%/optimiser.h \
 	%D%/packed.c %D%/packed.h \
 	%D%/random.c %D%/random.h \
 	%D%/recurrent.c %D%/recurrent.h \

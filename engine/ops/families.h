@@ -27,6 +27,8 @@
     X(matmul) \
     X(matrix) \
     X(norm) \
+    X(norm_axes) \
+    X(optimiser) \
     X(optional) \
     X(packed_gemm) \
     X(pad) \

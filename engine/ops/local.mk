@@ -23,8 +23,10 @@ engine_libengine_a_SOURCES += \
 	%D%/matmul.c \
 	%D%/matrix.c \
 	%D%/norm.c %D%/norm_body.h \
+	%D%/norm_axes.c \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
+	%D%/optimiser.c \
 	%D%/optional.c \
 	%D%/packed_gemm.c \
 	%D%/pad.c \
