@@ -14,6 +14,7 @@
     X(attention) \
     X(cast) \
     X(compare) \
+    X(control) \
     X(conv) \
     X(cumulative) \
     X(dropout) \

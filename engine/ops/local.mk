@@ -7,6 +7,7 @@ engine_libengine_a_SOURCES += \
 	%D%/broadcast.c %D%/broadcast.h \
 	%D%/cast.c \
 	%D%/compare.c \
+	%D%/control.c \
 	%D%/conv.c \
 	%D%/cumulative.c \
 	%D%/dropout.c \
