@@ -3,8 +3,8 @@ ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 ENGINE_TEST_LIBS = $(ENGINE_LIBS) $(CHECK_LIBS)
 RUN_SUITE = tests/support/run_suite.c tests/support/run_suite.h
 CONV_REFERENCE = tests/support/conv_reference.c tests/support/conv_reference.h
-COUNT_ALLOCATIONS = tests/support/count_allocations.c tests/support/count_allocations.h
 GRAPH_CASE = tests/support/graph_case.c tests/support/graph_case.h
+COUNT_ALLOCATIONS = tests/support/count_allocations.c tests/support/count_allocations.h
 OP_CASE = tests/support/op_case.c tests/support/op_case.h
 
 check_PROGRAMS += %D%/test_arena
@@ -66,23 +66,6 @@ check_PROGRAMS += %D%/test_memory_plan
 %C%_test_memory_plan_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_memory_plan_LDADD = $(ENGINE_TEST_LIBS)
 
-check_PROGRAMS += %D%/test_norm
-%C%_test_norm_SOURCES = %D%/test_norm.c $(OP_CASE) $(RUN_SUITE)
-%C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
-
-ONNX_BYTES = tests/support/onnx_bytes.c tests/support/onnx_bytes.h
-
-check_PROGRAMS += %D%/test_onnx_model
-%C%_test_onnx_model_SOURCES = %D%/test_onnx_model.c $(ONNX_BYTES) $(RUN_SUITE)
-%C%_test_onnx_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_onnx_model_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_packed
-%C%_test_packed_SOURCES = %D%/test_packed.c $(CONV_REFERENCE) $(RUN_SUITE)
-%C%_test_packed_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_packed_LDADD = $(ENGINE_TEST_LIBS)
-
 check_PROGRAMS += %D%/test_plan
 %C%_test_plan_SOURCES = %D%/test_plan.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
 %C%_test_plan_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -102,10 +85,6 @@ check_PROGRAMS += %D%/test_resize
 %C%_test_resize_SOURCES = %D%/test_resize.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_resize_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_resize_LDADD = $(ENGINE_TEST_LIBS)
-check_PROGRAMS += %D%/test_protobuf_reader
-%C%_test_protobuf_reader_SOURCES = %D%/test_protobuf_reader.c $(RUN_SUITE)
-%C%_test_protobuf_reader_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_protobuf_reader_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_runner
 %C%_test_runner_SOURCES = %D%/test_runner.c $(COUNT_ALLOCATIONS) $(GRAPH_CASE) $(OP_CASE) \
@@ -122,6 +101,11 @@ check_PROGRAMS += %D%/test_shape
 %C%_test_shape_SOURCES = %D%/test_shape.c $(RUN_SUITE)
 %C%_test_shape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_shape_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_vec_math
+%C%_test_vec_math_SOURCES = %D%/test_vec_math.c $(RUN_SUITE)
+%C%_test_vec_math_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_vec_math_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_SOURCES = %D%/test_softmax.c $(OP_CASE) $(RUN_SUITE)
@@ -148,7 +132,3 @@ check_PROGRAMS += %D%/test_reduce
 %C%_test_reduce_SOURCES = %D%/test_reduce.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)
-check_PROGRAMS += %D%/test_vec_math
-%C%_test_vec_math_SOURCES = %D%/test_vec_math.c $(RUN_SUITE)
-%C%_test_vec_math_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_vec_math_LDADD = $(ENGINE_TEST_LIBS)
