@@ -5,6 +5,7 @@ engine_libengine_a_SOURCES += \
 	%D%/conv.c %D%/conv.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
+	%D%/fft.c %D%/fft.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \

@@ -44,8 +44,12 @@
     X(select) \
     X(sequence) \
     X(sequence_join) \
+    X(signal) \
+    X(signal_window) \
     X(slice) \
     X(softmax) \
+    X(text) \
+    X(tfidf) \
     X(topk) \
     X(transpose) \
     X(unary) \

@@ -45,9 +45,14 @@ engine_libengine_a_SOURCES += \
 	%D%/select.c \
 	%D%/sequence.c \
 	%D%/sequence_join.c \
+	%D%/signal.c \
+	%D%/signal_window.c \
 	%D%/slice.c \
 	%D%/softmax.c \
 	%D%/stacks.c %D%/stacks.h \
+	%D%/text.c \
+	%D%/text_case.c %D%/text_case.h \
+	%D%/tfidf.c \
 	%D%/topk.c \
 	%D%/transpose.c \
 	%D%/unary.c \
