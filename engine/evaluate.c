@@ -68,6 +68,7 @@ enum engine_status evaluate_infer(const struct node *node, const struct tensor *
     }
     ret_inference->scratch_bytes = infer.scratch_bytes;
     ret_inference->dynamic = infer.dynamic;
+    ret_inference->flops = infer.flops;
     return status;
 }
 

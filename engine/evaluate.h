@@ -12,6 +12,7 @@
 struct inference {
     size_t scratch_bytes;
     bool dynamic;                  /* run must have a struct dynamic */
+    int64_t flops;                 /* of one run; 0 where unknown */
 };
 
 /* True when each input whose value infer needs is absent or has data. */

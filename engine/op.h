@@ -51,6 +51,7 @@ struct op_infer {
                                       OP_DYNAMIC one does (Cast to string) */
     int threads;                   /* of the pool that run will get: scratch may depend on it */
     struct arena *arena;           /* temporary memory for infer itself */
+    int64_t flops;                 /* fill where known, for the bench: op_flops() */
 };
 
 /* Computing. Inputs are never written unless the executor aliased one to output 0 (OP_INPLACE). */
@@ -96,6 +97,9 @@ const struct op_def *op_next(const struct op_def *op);
 /* Inference that many operators share. */
 enum engine_status infer_same_as_first(struct op_infer *infer, struct engine_error *err);
 enum engine_status infer_broadcast(struct op_infer *infer, struct engine_error *err);
+
+/* Two for each of a * b * c multiply-adds; 0 when that is past counting. */
+int64_t op_flops(int64_t a, int64_t b, int64_t c);
 
 /* BAD_INPUT or BAD_MODEL with "Op (node 'name'): " before the text. */
 enum engine_status op_fail(const struct node *node, struct engine_error *err, const char *format, ...)

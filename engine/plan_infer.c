@@ -136,6 +136,7 @@ static enum engine_status infer_node(struct plan_builder *builder, int index, st
     } else {
         builder->drafts[builder->n_drafts++] =
             (struct plan_draft){.node = index, .scratch_bytes = inference.scratch_bytes};
+        builder->plan->flops += inference.flops;
         for (int i = 0; i < node->n_outputs; i++)
             if (node->outputs[i] != VALUE_ABSENT)
                 builder->origins[node->outputs[i]] = PLACE_ARENA;

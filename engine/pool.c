@@ -2,27 +2,37 @@
 #include "engine/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 
-/* A round of work is announced by raising `round`; each helper answers by raising `finished`. Both
- * sides spin for a while first, since the next layer's work mostly comes within microseconds. */
+/* A thread's tasks: a round's number above, how many of them have been taken below. Whoever takes the
+ * next one raises the count; a thread that is late for its round finds another number and takes
+ * nothing. On a cache line of its own. */
+struct share {
+    _Alignas(64) _Atomic uint64_t taken;
+};
+
+/* A round of work is announced by raising `round`. Everybody first takes the tasks of his own share,
+ * then what is left of the others'. All spin for a while before they sleep, since the next layer's
+ * work mostly comes within microseconds. */
 struct pool {
     int threads;
     int64_t spin_ns;
-    int tasks;
-    void (*fn)(void *arg, int task, int thread);
-    void *arg;
+    _Atomic int tasks;
+    void (*_Atomic fn)(void *arg, int task, int thread);
+    void *_Atomic arg;
     _Atomic uint32_t round;
-    _Atomic int finished;
+    _Atomic int finished;          /* tasks of this round */
     _Atomic int sleepers;
     _Atomic bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     int started;
+    struct share *shares;          /* one for each thread */
     struct helper {
         struct pool *pool;
         int index;
@@ -47,10 +57,34 @@ static void relax(void)
 #endif
 }
 
-static void run_share(struct pool *pool, int thread)
+/* The next task of `owner` in that round, or -1. After success the round cannot end before the task
+ * is finished, so what the pool says of it stands still. */
+static int take_task(struct pool *pool, uint32_t round, int owner)
 {
-    for (int task = thread; task < pool->tasks; task += pool->threads)
-        pool->fn(pool->arg, task, thread);
+    _Atomic uint64_t *taken = &pool->shares[owner].taken;
+    uint64_t seen = atomic_load_explicit(taken, memory_order_acquire);
+
+    for (;;) {
+        int64_t task = owner + (int64_t)(uint32_t)seen * pool->threads;
+
+        if (seen >> 32 != round || task >= atomic_load_explicit(&pool->tasks, memory_order_relaxed))
+            return -1;
+        if (atomic_compare_exchange_weak_explicit(taken, &seen, seen + 1, memory_order_acquire,
+                                                  memory_order_acquire))
+            return (int)task;
+    }
+}
+
+static void run_round(struct pool *pool, uint32_t round, int thread)
+{
+    for (int i = 0; i < pool->threads; i++) {
+        int owner = (thread + i) % pool->threads, task;
+
+        while ((task = take_task(pool, round, owner)) >= 0) {
+            pool->fn(pool->arg, task, thread);
+            atomic_fetch_add_explicit(&pool->finished, 1, memory_order_release);
+        }
+    }
 }
 
 /* Waits until `round` differs from `seen`; returns it. */
@@ -91,19 +125,24 @@ static void *helper_main(void *arg)
         /* Flush-to-zero and denormals-are-zero, as in every compute thread. */
         __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040u);
 #endif
-        run_share(pool, helper->index);
-        atomic_fetch_add_explicit(&pool->finished, 1, memory_order_release);
+        run_round(pool, seen, helper->index);
     }
 }
 
-static void announce(struct pool *pool)
+/* The shares are stored last: who sees them sees the work too. */
+static uint32_t announce(struct pool *pool)
 {
-    atomic_fetch_add(&pool->round, 1);
+    uint32_t round = atomic_load_explicit(&pool->round, memory_order_relaxed) + 1;
+
+    for (int i = 0; i < pool->threads; i++)
+        atomic_store_explicit(&pool->shares[i].taken, (uint64_t)round << 32, memory_order_release);
+    atomic_store(&pool->round, round);
     if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
     }
+    return round;
 }
 
 struct pool *pool_create(int threads, int spin_us)
@@ -115,6 +154,13 @@ struct pool *pool_create(int threads, int spin_us)
     pool = calloc(1, sizeof(*pool) + (size_t)(threads - 1) * sizeof(pool->helpers[0]));
     if (pool == NULL)
         return NULL;
+    pool->shares = aligned_alloc(64, (size_t)threads * sizeof(*pool->shares));
+    if (pool->shares == NULL) {
+        free(pool);
+        return NULL;
+    }
+    for (int i = 0; i < threads; i++)
+        atomic_init(&pool->shares[i].taken, 0);
     pool->threads = threads;
     pool->spin_ns = (int64_t)spin_us * 1000;
     pthread_mutex_init(&pool->lock, NULL);
@@ -141,6 +187,7 @@ void pool_destroy(struct pool *pool)
         pthread_join(pool->helpers[i].thread, NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
+    free(pool->shares);
     free(pool);
 }
 
@@ -158,19 +205,16 @@ void pool_run(struct pool *pool, int tasks, void (*fn)(void *arg, int task, int 
             fn(arg, task, 0);
         return;
     }
-    pool->tasks = tasks;
-    pool->fn = fn;
-    pool->arg = arg;
-    atomic_store(&pool->finished, 0);
-    announce(pool);
-    run_share(pool, 0);
-    while (atomic_load_explicit(&pool->finished, memory_order_acquire) < pool->threads - 1) {
+    /* Nobody can take a task before announce(), and the last round's have all been finished. */
+    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->tasks, tasks, memory_order_relaxed);
+    atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
+    atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
+    run_round(pool, announce(pool), 0);
+    while (atomic_load_explicit(&pool->finished, memory_order_acquire) < tasks) {
         relax();
-        /* With fewer cores than threads a helper may not be running at all: let it. */
-        if (++rounds > 20000) {
-            struct timespec nap = {0, 20000};
-
-            nanosleep(&nap, NULL);
-        }
+        /* A helper that has taken a task may have lost its core meanwhile: offer ours. */
+        if (++rounds > 2000)
+            sched_yield();
     }
 }

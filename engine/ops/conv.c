@@ -102,6 +102,9 @@ static enum engine_status conv_infer(struct op_infer *infer, struct engine_error
                                            : sizes.window.out)[i - 2 + WINDOW_DIMS - (out->rank - 2)];
     if (!shape_check(out, size, NULL))
         return ENGINE_OK;           /* the executor will say so */
+    infer->flops = op_flops(shape_elements(params->transposed ? &x->shape : out),
+                            params->transposed ? sizes.outputs : sizes.channels,
+                            window_kernel_size(&sizes.window));
     infer->scratch_bytes = size * (size_t)columns(params, &sizes) * (size_t)infer->threads;
     if (is_half(x->dtype))
         infer->scratch_bytes += size * (size_t)(shape_elements(&x->shape) + shape_elements(&w->shape) +

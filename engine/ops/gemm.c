@@ -41,6 +41,7 @@ static enum engine_status gemm_infer(struct op_infer *infer, struct engine_error
     out->rank = 2;
     out->dims[0] = a->shape.dims[params->trans_a];
     out->dims[1] = b->shape.dims[!params->trans_b];
+    infer->flops = op_flops(out->dims[0], out->dims[1], a->shape.dims[!params->trans_a]);
     if (infer->n_inputs > 2 && infer->inputs[2].dtype != DTYPE_NONE) {
         const struct tensor *c = &infer->inputs[2];
 

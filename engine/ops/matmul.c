@@ -22,6 +22,7 @@ static enum engine_status matmul_infer(struct op_infer *infer, struct engine_err
                        shape_text(&a->shape, text_a, sizeof(text_a)),
                        shape_text(&b->shape, text_b, sizeof(text_b)));
     infer->outputs[0].dtype = a->dtype;
+    infer->flops = op_flops(shape_elements(&stacks.batch) * stacks.m, stacks.n, stacks.k);
     if (is_half(a->dtype) && shape_check(out, sizeof(float), NULL))
         infer->scratch_bytes = sizeof(float) * (size_t)(shape_elements(&a->shape) +
                                                         shape_elements(&b->shape) +

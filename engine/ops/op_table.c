@@ -98,3 +98,13 @@ enum engine_status infer_broadcast(struct op_infer *infer, struct engine_error *
     infer->outputs[0].shape = shape;
     return ENGINE_OK;
 }
+
+int64_t op_flops(int64_t a, int64_t b, int64_t c)
+{
+    int64_t flops;
+
+    if (__builtin_mul_overflow(a, b, &flops) || __builtin_mul_overflow(flops, c, &flops) ||
+        __builtin_mul_overflow(flops, 2, &flops))
+        return 0;
+    return flops;
+}

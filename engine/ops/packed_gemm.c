@@ -88,6 +88,7 @@ static enum engine_status packed_infer(struct op_infer *infer, struct engine_err
         return op_fail(infer->node, err, "weights were not packed for %lld by %lld",
                        (long long)params->depth, (long long)params->columns);
     product = product_shape(params, x);
+    infer->flops = op_flops(shape_product(x, 0, x->rank - 1), params->depth, params->columns);
     return epilogue_infer(infer, &product, err);
 }
 

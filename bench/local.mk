@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs that only `make bench` builds; the drivers are run by ./dev bench.
+EXTRA_PROGRAMS = %D%/engine_bench
+%C%_engine_bench_SOURCES = %D%/engine_bench.c
+%C%_engine_bench_CPPFLAGS = $(AM_CPPFLAGS)
+%C%_engine_bench_LDADD = $(ENGINE_LIBS)
+CLEANFILES += %D%/engine_bench
+
+bench: $(EXTRA_PROGRAMS)
+.PHONY: bench
+
+EXTRA_DIST += %D%/engine.py %D%/http.py %D%/peer_server.py %D%/peers.py %D%/post.lua
