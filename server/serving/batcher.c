@@ -274,11 +274,12 @@ static void queue_gather(struct batcher *batcher, struct model_queue *queue, uin
 }
 
 /* True if the model's delay lets the front job wait for company still. */
-static bool may_wait(const struct model_queue *queue, uint64_t now_ns, uint64_t *look_again_ns)
+static bool may_wait(const struct batcher *batcher, const struct model_queue *queue,
+                     uint64_t now_ns, uint64_t *look_again_ns)
 {
     uint64_t due_ns = queue->first->queued_ns + queue->delay_ns;
 
-    if (queue->delay_ns == 0 || queue->rows >= queue->batch_size_max)
+    if (batcher->hurry || queue->delay_ns == 0 || queue->rows >= queue->batch_size_max)
         return false;
     if (due_ns > queue->first->deadline_ns)
         due_ns = queue->first->deadline_ns;
@@ -301,7 +302,7 @@ void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn 
 
         more = queue != last;
         if (queue_front(batcher, queue, now_ns, &turn.dropped) != NULL &&
-            !may_wait(queue, now_ns, &turn.look_again_ns)) {
+            !may_wait(batcher, queue, now_ns, &turn.look_again_ns)) {
             queue_gather(batcher, queue, now_ns, &turn);
             queue->running += turn.jobs != NULL;
             batcher->turn = next;

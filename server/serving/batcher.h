@@ -38,6 +38,7 @@ struct batcher {
     struct model_queue *turn;            /* whose turn it is; NULL when nothing waits */
     int64_t queue_rows_max;
     int workers;
+    bool hurry;                          /* nothing waits for company any more: shutting down */
     int64_t jobs;                        /* waiting in all queues */
 };
 

@@ -272,7 +272,8 @@ struct scheduler *scheduler_create(const struct options *options, struct log *lo
 void scheduler_close(struct scheduler *scheduler)
 {
     pthread_mutex_lock(&scheduler->lock);
-    scheduler->closed = true;
+    scheduler->closed = scheduler->batcher.hurry = true;
+    pthread_cond_broadcast(&scheduler->wake);
     pthread_mutex_unlock(&scheduler->lock);
 }
 
@@ -280,8 +281,9 @@ void scheduler_destroy(struct scheduler *scheduler)
 {
     if (scheduler == NULL)
         return;
+    scheduler_close(scheduler);
     pthread_mutex_lock(&scheduler->lock);
-    scheduler->closed = scheduler->stopping = true;
+    scheduler->stopping = true;
     pthread_cond_broadcast(&scheduler->wake);
     pthread_cond_broadcast(&scheduler->watch);
     pthread_mutex_unlock(&scheduler->lock);

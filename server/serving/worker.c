@@ -338,7 +338,7 @@ static bool run_joined(struct worker *worker, struct infer_job *jobs, int64_t ro
 {
     struct model_entry *entry = jobs->entry;
     struct engine_error err = {0};
-    uint64_t gather_ns = clock_now_ns(), scatter_ns;
+    uint64_t gather_ns = clock_now_ns();
 
     if (!gather(worker, jobs, rows, &err))
         return false;
@@ -346,10 +346,8 @@ static bool run_joined(struct worker *worker, struct infer_job *jobs, int64_t ro
     if (!run_once(worker, entry, weights, worker->inputs, report, &err) ||
         !outputs_have_rows(worker, entry->n_outputs, rows))
         return false;
-    scatter_ns = clock_now_ns();
+    stats_execution(entry->stats, rows, gather_ns, report->compute_ns, 0);
     scatter(worker, jobs, rows, report);
-    scatter_ns = clock_now_ns() - scatter_ns;
-    stats_execution(entry->stats, rows, gather_ns, report->compute_ns, scatter_ns);
     return true;
 }
 

@@ -49,3 +49,9 @@ check_PROGRAMS += %D%/test_registry
 	tests/support/run_suite.h $(SCALE_MODEL)
 %C%_test_registry_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_registry_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_scheduler
+%C%_test_scheduler_SOURCES = %D%/test_scheduler.c tests/support/run_suite.c \
+	tests/support/run_suite.h $(SCALE_MODEL)
+%C%_test_scheduler_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_scheduler_LDADD = $(SERVER_TEST_LIBS)
