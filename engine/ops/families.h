@@ -18,6 +18,7 @@
     X(conv) \
     X(cumulative) \
     X(dropout) \
+    X(einsum) \
     X(expand) \
     X(gather) \
     X(gemm) \

@@ -11,6 +11,8 @@ engine_libengine_a_SOURCES += \
 	%D%/conv.c \
 	%D%/cumulative.c \
 	%D%/dropout.c \
+	%D%/einsum.c \
+	%D%/einsum_form.c %D%/einsum_form.h \
 	%D%/elementwise.c %D%/elementwise.h \
 	%D%/epilogue.c %D%/epilogue.h \
 	%D%/expand.c \
