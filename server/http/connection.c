@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* A client that closed its sending side may still read: it counts as gone only after so long. */
 #define HALF_CLOSED_NS (1000 * UINT64_C(1000000))
 #define DRAIN_IDLE_NS (500 * UINT64_C(1000000))
 #define OVER_LIMIT_NS (2000 * UINT64_C(1000000))
 
-enum { POLL_AT_ONCE = 256 };
+enum { POLL_AT_ONCE = 256, STUCK_SWEEPS = 3 };
 
 static void link_connection(struct http_loop *loop, struct http_connection *connection)
 {
@@ -76,10 +77,13 @@ static void close_connection(struct http_loop *loop, struct http_connection *con
 void connection_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                        enum MHD_ConnectionNotificationCode code)
 {
+    struct http_loop *loop = arg;
+
+    loop->activity++;
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        open_connection(arg, mhd, socket_context);
+        open_connection(loop, mhd, socket_context);
     else
-        close_connection(arg, *socket_context);
+        close_connection(loop, *socket_context);
 }
 
 void connection_set_state(struct http_connection *connection, enum connection_state state)
@@ -127,6 +131,7 @@ void connection_send_canned(int fd, int status)
         int status;
         const char *line, *text;
     } answers[] = {
+        {400, "400 Bad Request", "chunked body is malformed"},
         {408, "408 Request Timeout", "the request did not arrive in time"},
         {413, "413 Content Too Large", "body is larger than the limit"},
         {503, "503 Service Unavailable\r\nRetry-After: 1", "too many connections or too much data"},
@@ -205,6 +210,28 @@ static void look_for_gone(struct http_loop *loop)
     }
 }
 
+/* libmicrohttpd 0.9.75 waits for ever for the end of a chunk's size line that is longer than its
+ * buffer. It shows by bytes that are there and are not read. */
+static void look_for_stuck(struct http_connection *connection)
+{
+    struct exchange *exchange = connection->exchange;
+    int unread = 0;
+
+    if (exchange->body.length != connection->swept_bytes ||
+        ioctl(connection->fd, FIONREAD, &unread) != 0 || unread == 0) {
+        connection->swept_bytes = exchange->body.length;
+        connection->stuck_sweeps = 0;
+        return;
+    }
+    if (++connection->stuck_sweeps < STUCK_SWEEPS)
+        return;
+    exchange->status = 400;
+    exchange->reason = "bad_framing";
+    exchange->close = true;
+    connection_send_canned(connection->fd, 400);
+    connection_shutdown(connection, false);
+}
+
 void connections_sweep(struct http_loop *loop)
 {
     struct http_connection *connection;
@@ -212,9 +239,12 @@ void connections_sweep(struct http_loop *loop)
 
     atomic_store(&loop->tick_ns, now);
     look_for_gone(loop);
-    for (connection = loop->connections; connection != NULL; connection = connection->next)
+    for (connection = loop->connections; connection != NULL; connection = connection->next) {
+        if (connection->state == CONNECTION_RECEIVING && connection->exchange->verdict.chunked)
+            look_for_stuck(connection);
         if (now >= connection->deadline_ns)
             time_out(connection);
+    }
 }
 
 void connections_drain(struct http_loop *loop)

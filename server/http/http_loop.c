@@ -20,24 +20,43 @@
 
 enum {
     POOL_BYTES = 32 * 1024,       /* for each connection; zeroed for each request, so not larger */
-    ACCESS_LINES_BYTES = 32 * 1024
+    ACCESS_LINES_BYTES = 32 * 1024,
+    FRUITLESS_MAX = 64            /* runs without a callback: far more than any response needs */
 };
 
-static void on_mhd_timer(uv_timer_t *timer);
+static void on_idle(uv_idle_t *idle);
+static void on_pause_over(uv_timer_t *timer);
 
-/* Everything ends here: socket events, timeouts, resumes. */
+/* Everything ends here: socket events, resumes, and what libmicrohttpd left for another run. It asks
+ * for another without end when a chunk's size line fills its buffer; then it gets one each
+ * millisecond, until connections_sweep() ends that connection. (An uv_timer of 0 ms would starve all
+ * else in libuv 1.44: a timer set in a timer's callback runs in the same round.) */
 static void turn(struct http_loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
+    unsigned int before = loop->activity;
 
     MHD_run(loop->mhd);
-    if (MHD_get_timeout(loop->mhd, &wait_ms) == MHD_YES)
-        uv_timer_start(&loop->mhd_timer, on_mhd_timer, wait_ms, 0);
-    else
-        uv_timer_stop(&loop->mhd_timer);
+    if (MHD_get_timeout(loop->mhd, &wait_ms) != MHD_YES) {
+        loop->fruitless = 0;
+        uv_idle_stop(&loop->mhd_again);
+        return;
+    }
+    loop->fruitless = loop->activity == before ? loop->fruitless + 1 : 0;
+    if (loop->fruitless < FRUITLESS_MAX) {
+        uv_idle_start(&loop->mhd_again, on_idle);
+    } else {
+        uv_idle_stop(&loop->mhd_again);
+        uv_timer_start(&loop->mhd_pause, on_pause_over, 1, 0);
+    }
 }
 
-static void on_mhd_timer(uv_timer_t *timer)
+static void on_idle(uv_idle_t *idle)
+{
+    turn(idle->data);
+}
+
+static void on_pause_over(uv_timer_t *timer)
 {
     turn(timer->data);
 }
@@ -192,14 +211,16 @@ bool http_loop_init(struct http_loop *loop, struct http_server *server, int inde
         return problem_set(problem, 500, "start", "no event loop");
     loop->server = server;
     loop->index = index;
-    uv_timer_init(&loop->uv, &loop->mhd_timer);
+    uv_idle_init(&loop->uv, &loop->mhd_again);
+    uv_timer_init(&loop->uv, &loop->mhd_pause);
     uv_timer_init(&loop->uv, &loop->sweep_timer);
     uv_timer_init(&loop->uv, &loop->accept_pause);
     uv_prepare_init(&loop->uv, &loop->flush);
     lingers_init(&loop->lingers, &loop->uv);
     if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0)
         return problem_set(problem, 500, "start", "no wake-up descriptor");
-    loop->mhd_timer.data = loop->sweep_timer.data = loop->accept_pause.data = loop;
+    loop->mhd_again.data = loop->mhd_pause.data = loop;
+    loop->sweep_timer.data = loop->accept_pause.data = loop;
     loop->flush.data = loop->wake.data = loop;
     uv_prepare_start(&loop->flush, on_flush);
     atomic_store(&loop->tick_ns, uv_hrtime());

@@ -37,6 +37,8 @@ struct http_connection {
     bool over_limit;              /* gets one answer: health and metrics, or 503 */
     uint64_t deadline_ns;         /* of the state */
     uint64_t parked_ns;
+    size_t swept_bytes;           /* of the body, at the last sweep */
+    int stuck_sweeps;             /* since when nothing has been read although there is something */
     struct exchange *exchange;
     char peer[CONNECTION_NAME_BYTES];
 };
@@ -76,7 +78,8 @@ struct http_loop {
     uv_loop_t uv;
     struct MHD_Daemon *mhd;
     uv_poll_t mhd_events;
-    uv_timer_t mhd_timer;
+    uv_idle_t mhd_again;
+    uv_timer_t mhd_pause;
     uv_timer_t sweep_timer;
     uv_async_t wake;
     uv_prepare_t flush;
@@ -95,6 +98,8 @@ struct http_loop {
     struct http_connection *connections;  /* list */
     const struct incoming *adding;        /* during MHD_add_connection() */
     bool drain_begun;
+    unsigned int activity;                /* calls of our callbacks by libmicrohttpd */
+    unsigned int fruitless;               /* runs of it in a row without any */
     struct text access_lines;
 };
 

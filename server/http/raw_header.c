@@ -27,6 +27,10 @@ bool raw_header_check(const struct gate_request *request, size_t *ret_bytes,
                                "header lines must end with CR LF and hold neither NUL nor folds");
         end = request->headers[i].value + request->headers[i].value_length;
     }
+    /* After the last line's end comes the empty line's, and all four bytes are NUL by now. */
+    if (memcmp(end, "\0\0\0", 4) != 0)
+        return problem_set(problem, 400, "bad_header",
+                           "header lines must end with CR LF and hold neither NUL nor folds");
     *ret_bytes = (size_t)(end - request->method) + 2;
     return true;
 }

@@ -284,9 +284,10 @@ enum MHD_Result request_handle(void *arg, struct MHD_Connection *mhd, const char
                                size_t *upload_data_size, void **context)
 {
     struct exchange *exchange = *context;
+    struct http_loop *loop = arg;
 
-    (void)arg;
     (void)mhd;
+    loop->activity++;
     if (exchange == NULL)
         return MHD_NO;                               /* out of memory: close */
     if (exchange->stage == STAGE_HEADER)
@@ -351,6 +352,7 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
     int status;
 
     (void)mhd;
+    loop->activity++;
     if (exchange == NULL)
         return;
     *context = NULL;

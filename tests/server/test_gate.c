@@ -219,6 +219,11 @@ static const struct {
     {"NUL in a value", "GET~/~HTTP/1.1~~Host~ h~x~~A~b~~~~", 4, 6, {{16, 22}, {27, 29}}, false},
     {"NUL in the URL", "GET~/~x~HTTP/1.1~~Host~ h~~A~b~~~~", 4, 8, {{18, 24}, {27, 29}}, false},
     {"two blanks", "GET~ /~HTTP/1.1~~Host~ h~~A~b~~~~", 5, 7, {{17, 23}, {26, 28}}, false},
+    {"NUL in the last value", "GET~/~HTTP/1.1~~Host~ h~~A~b~c~~~~", 4, 6, {{16, 22}, {25, 27}}, false},
+    {"the last field is hidden", "GET~/~HTTP/1.1~~Host~ h~~A~b~~~x~~~~", 4, 6, {{16, 22}, {25, 27}},
+     false},
+    {"bare LF after the last field", "GET~/~HTTP/1.1~~Host~ h~~A~b~~~x", 4, 6, {{16, 22}, {25, 27}},
+     false},
     {"a field is hidden", "GET~/~HTTP/1.1~~Host~ h~~:x~~A~b~~~~", 4, 6, {{16, 22}, {29, 31}}, false},
 };
 
