@@ -112,6 +112,11 @@ check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_model
+%C%_test_model_SOURCES = %D%/test_model.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_model_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
