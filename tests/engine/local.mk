@@ -52,6 +52,11 @@ check_PROGRAMS += %D%/test_matmul
 %C%_test_matmul_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_matmul_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_model
+%C%_test_model_SOURCES = %D%/test_model.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_model_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_optimise
 %C%_test_optimise_SOURCES = %D%/test_optimise.c $(CONV_REFERENCE) $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
 %C%_test_optimise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -111,11 +116,6 @@ check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_SOURCES = %D%/test_softmax.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_model
-%C%_test_model_SOURCES = %D%/test_model.c $(ONNX_BYTES) $(RUN_SUITE)
-%C%_test_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_model_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(OP_CASE) $(RUN_SUITE)
