@@ -7,6 +7,8 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 %C%_libengine_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
 	%D%/buffer.c %D%/buffer.h \
+	%D%/describe.c %D%/describe.h \
+	%D%/describe_ops.c \
 	%D%/dtype.c %D%/dtype.h \
 	%D%/dynamic.c %D%/dynamic.h \
 	%D%/dynamic_private.h \
@@ -18,6 +20,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/graph_seal.c \
 	%D%/memory_plan.c %D%/memory_plan.h \
 	%D%/model.c %D%/model.h \
+	%D%/model_file.c %D%/model_file.h \
 	%D%/model_load.c \
 	%D%/model_private.h \
 	%D%/model_probe.c \
