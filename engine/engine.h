@@ -3,6 +3,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/describe.h"
 #include "engine/dtype.h"
 #include "engine/error.h"
 #include "engine/model.h"

@@ -14,6 +14,7 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/services.h \
 	%D%/state_dir.c %D%/state_dir.h \
 	%D%/status_map.c %D%/status_map.h \
+	%D%/subcommand.c %D%/subcommand.h \
 	%D%/tensor_bridge.c %D%/tensor_bridge.h
 
 bin_PROGRAMS += inferd

@@ -4,6 +4,7 @@
 
 #include "server/daemon.h"
 #include "server/options.h"
+#include "server/subcommand.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,8 @@ int main(int argc, char **argv)
     struct options_error err = {0};
     int code = EX_OK;
 
+    if (subcommand_run(argc, argv, &code))
+        return code;
     switch (options_parse(&options, argc, argv, environ, &err)) {
     case OPTIONS_HELP:
         options_print_help(stdout);

@@ -48,7 +48,7 @@ void options_print_help(FILE *file)
     fputs("Usage: inferd [OPTION...] MODEL.onnx\n"
           "       inferd [OPTION...] --model-repository DIR\n"
           "       inferd inspect MODEL.onnx\n"
-          "       inferd ops\n\n"
+          "       inferd ops [--markdown]\n\n"
           "Serves ONNX models over HTTP. An option NAME may also be given as INFERD_NAME in the\n"
           "environment (upper case, _ for -) or as a line \"NAME = value\" in the file of --config.\n"
           "The command line wins over the environment, and that over the file.\n\n",
