@@ -17,12 +17,14 @@
     X(control) \
     X(conv) \
     X(cumulative) \
+    X(detect) \
     X(dropout) \
     X(einsum) \
     X(expand) \
     X(gather) \
     X(gemm) \
     X(generate) \
+    X(grid_sample) \
     X(integer) \
     X(join) \
     X(loss) \
@@ -40,6 +42,7 @@
     X(reduce) \
     X(resize) \
     X(rnn) \
+    X(roi) \
     X(rotary) \
     X(scatter) \
     X(select) \
@@ -55,6 +58,7 @@
     X(transpose) \
     X(unary) \
     X(unique) \
+    X(unpool) \
     X(view) \
     X(where)
 

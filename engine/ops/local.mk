@@ -10,6 +10,7 @@ engine_libengine_a_SOURCES += \
 	%D%/control.c \
 	%D%/conv.c \
 	%D%/cumulative.c \
+	%D%/detect.c \
 	%D%/dropout.c \
 	%D%/einsum.c \
 	%D%/einsum_form.c %D%/einsum_form.h \
@@ -20,6 +21,7 @@ engine_libengine_a_SOURCES += \
 	%D%/gather.c \
 	%D%/gemm.c \
 	%D%/generate.c \
+	%D%/grid_sample.c \
 	%D%/integer.c \
 	%D%/join.c \
 	%D%/loss.c \
@@ -41,6 +43,7 @@ engine_libengine_a_SOURCES += \
 	%D%/resize.c \
 	%D%/resize_form.c %D%/resize_form.h \
 	%D%/rnn.c \
+	%D%/roi.c \
 	%D%/rotary.c \
 	%D%/rows.h \
 	%D%/scatter.c \
@@ -59,6 +62,7 @@ engine_libengine_a_SOURCES += \
 	%D%/transpose.c \
 	%D%/unary.c \
 	%D%/unique.c \
+	%D%/unpool.c \
 	%D%/view.c \
 	%D%/where.c \
 	%D%/widen.c %D%/widen.h \

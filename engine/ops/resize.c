@@ -3,10 +3,10 @@
  * axis: float in place, other types through a copy in float or, where float is too narrow, double. */
 #include "engine/ops/resize_form.h"
 
+#include "engine/kernels/convert.h"
 #include "engine/kernels/resample.h"
 #include "engine/ops/operands.h"
 
-#include <math.h>
 #include <string.h>
 
 static enum engine_status resize_init(const struct op_init *init, struct engine_error *err)
@@ -104,46 +104,6 @@ static enum engine_status resize_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-static void widen(const struct tensor *from, void *to, int64_t count)
-{
-    if (work_size(from->dtype) == sizeof(double))
-        for (int64_t i = 0; i < count; i++)
-            ((double *)to)[i] = tensor_double_at(from, i);
-    else
-        for (int64_t i = 0; i < count; i++)
-            ((float *)to)[i] = (float)tensor_double_at(from, i);
-}
-
-/* Integers are cut off towards zero and clamped to their range. */
-static void store(struct tensor *to, int64_t i, double x)
-{
-    static const struct { enum dtype dtype; double low, high; } ranges[] = {
-        {DTYPE_U8, 0, UINT8_MAX}, {DTYPE_I8, INT8_MIN, INT8_MAX}, {DTYPE_U16, 0, UINT16_MAX},
-        {DTYPE_I16, INT16_MIN, INT16_MAX}, {DTYPE_U32, 0, UINT32_MAX},
-        {DTYPE_I32, INT32_MIN, INT32_MAX}, {DTYPE_I64, -0x1p63, 0x1.fffffffffffffp62},
-        {DTYPE_U64, 0, 0x1.fffffffffffffp63},
-    };
-    const size_t size = dtype_size(to->dtype);
-    const float single = (float)x;
-    uint64_t bits = 0;
-
-    if (to->dtype == DTYPE_F32)
-        memcpy(&bits, &single, sizeof(single));
-    else if (to->dtype == DTYPE_F64)
-        memcpy(&bits, &x, sizeof(x));
-    else if (to->dtype == DTYPE_F16)
-        bits = f32_to_f16(single);
-    else if (to->dtype == DTYPE_BF16)
-        bits = f32_to_bf16(single);
-    for (size_t r = 0; r < sizeof(ranges) / sizeof(ranges[0]); r++) {
-        if (ranges[r].dtype != to->dtype)
-            continue;
-        x = x < ranges[r].low ? ranges[r].low : x > ranges[r].high ? ranges[r].high : x;
-        bits = isnan(x) ? 0 : x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x;
-    }
-    memcpy((char *)to->data + (size_t)i * size, &bits, size);
-}
-
 /* The tables of one axis: one index of -1 first where the extrapolation value stands. */
 static void fill_tables(const struct resize_form *form, const struct resize_axis *axis, int64_t taps,
                         int64_t *indices, double *weights)
@@ -166,7 +126,12 @@ static void run_smooth(const struct op_call *call, const struct resize_form *for
     int next = 0;
 
     if (!direct) {
-        widen(from, scratch + layout->image[1], shape_elements(&from->shape));
+        if (wide)
+            load_f64(from->dtype, shape_elements(&from->shape), source,
+                     (double *)(scratch + layout->image[1]));
+        else
+            load_f32(from->dtype, shape_elements(&from->shape), source,
+                     (float *)(scratch + layout->image[1]));
         source = scratch + layout->image[1];
     }
     for (int d = image.rank - 1; d >= 0; d--) {
@@ -195,8 +160,10 @@ static void run_smooth(const struct op_call *call, const struct resize_form *for
         image.dims[d] = axes[d].out;
         next = 1 - next;
     }
-    for (int64_t i = 0, n = shape_elements(&to->shape); i < n && !direct; i++)
-        store(to, i, wide ? ((const double *)source)[i] : ((const float *)source)[i]);
+    if (!direct && wide)
+        store_f64(to->dtype, shape_elements(&to->shape), source, to->data);
+    else if (!direct)
+        store_f32(to->dtype, shape_elements(&to->shape), source, to->data);
 }
 
 /* Copies one row of the innermost dimension by its table. */
@@ -221,7 +188,6 @@ static void run_nearest(const struct op_call *call, const struct resize_form *fo
     const size_t size = dtype_size(to->dtype);
     const int rank = to->shape.rank;
     char extrapolation[sizeof(struct bytes)] = {0};
-    struct tensor one = {.dtype = to->dtype, .data = extrapolation};
     const int64_t *tables[SHAPE_RANK_MAX] = {NULL};
     int64_t strides[SHAPE_RANK_MAX], at[SHAPE_RANK_MAX] = {0};
     const int64_t row = rank == 0 ? 1 : to->shape.dims[rank - 1];
@@ -229,7 +195,7 @@ static void run_nearest(const struct op_call *call, const struct resize_form *fo
     double weight;
 
     if (to->dtype != DTYPE_STRING)
-        store(&one, 0, form->extrapolation);
+        store_f32(to->dtype, 1, &form->extrapolation, extrapolation);
     shape_strides(&from->shape, strides);
     for (int d = 0; d < rank; d++) {
         if (!axes[d].active)

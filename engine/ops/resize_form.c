@@ -132,6 +132,9 @@ enum engine_status resize_form_axes(const struct node *node, const struct resize
         axes[d] = (struct resize_axis){from->dims[d], from->dims[d], 1, 0, 1, false};
     if ((scales == NULL) == (sizes == NULL))
         return op_fail(node, err, "one of scales and sizes has to be given");
+    if (!dtype_is_float(given->dtype) && !dtype_is_integer(given->dtype))
+        return op_fail(node, err, "%s are of type %s", scales != NULL ? "scales" : "sizes",
+                       dtype_name(given->dtype));
     if (shape_elements(&given->shape) != count)
         return op_fail(node, err, "%" PRId64 " %s for %d axes", shape_elements(&given->shape),
                        scales != NULL ? "scales" : "sizes", count);
@@ -141,8 +144,9 @@ enum engine_status resize_form_axes(const struct node *node, const struct resize
             return op_fail(node, err, "axis %" PRId64 " is outside rank %d", form->axes[i],
                            from->rank);
     }
-    if (crop && (roi == NULL || shape_elements(&roi->shape) != 2 * count))
-        return op_fail(node, err, "roi has to have %d elements", 2 * count);
+    if (crop && (roi == NULL || !dtype_is_float(roi->dtype) ||
+                 shape_elements(&roi->shape) != 2 * count))
+        return op_fail(node, err, "roi has to have %d floats", 2 * count);
     for (int i = 0; i < count && crop; i++) {
         axes[order[i]].roi_start = tensor_double_at(roi, i);
         axes[order[i]].roi_end = tensor_double_at(roi, count + i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/signal.c - Fourier transforms: DFT, STFT. All sums are in double precision, so that
  * what is zero by symmetry comes out as zero in float. */
+#include "engine/kernels/convert.h"
 #include "engine/kernels/fft.h"
 #include "engine/ops/operands.h"
 
@@ -28,16 +29,6 @@ static enum engine_status stft_init(const struct op_init *init, struct engine_er
     (void)err;
     params->onesided = node_int(init->node, "onesided", 1) != 0;
     return ENGINE_OK;
-}
-
-static void store_number(struct tensor *tensor, int64_t i, double x)
-{
-    switch (tensor->dtype) {
-    case DTYPE_F64: ((double *)tensor->data)[i] = x; break;
-    case DTYPE_F16: ((uint16_t *)tensor->data)[i] = f32_to_f16((float)x); break;
-    case DTYPE_BF16: ((uint16_t *)tensor->data)[i] = f32_to_bf16((float)x); break;
-    default: ((float *)tensor->data)[i] = (float)x; break;
-    }
 }
 
 /* The scratch of a transform: its tables, then `length` complex numbers. */
@@ -127,6 +118,7 @@ static enum engine_status dft_run(const struct op_call *call, struct engine_erro
     const struct signal_params *params = call->params;
     const struct tensor *from = call->inputs[0];
     struct tensor *to = call->outputs[0];
+    const size_t size = dtype_size(to->dtype);
     const int rank = from->shape.rank;
     const int64_t parts = from->shape.dims[rank - 1], to_parts = to->shape.dims[rank - 1];
     int64_t length, inner, outer, in, out;
@@ -155,8 +147,8 @@ static enum engine_status dft_run(const struct op_call *call, struct engine_erro
                 complete_spectrum(length, data);
             fft_run(&fft, data);
             for (int64_t k = 0; k < out; k++)
-                for (int64_t p = 0; p < to_parts; p++)
-                    store_number(to, ((o * out + k) * inner + i) * to_parts + p, data[2 * k + p]);
+                store_f64(to->dtype, to_parts, data + 2 * k,
+                          (char *)to->data + (size_t)(((o * out + k) * inner + i) * to_parts) * size);
         }
     }
     return ENGINE_OK;
@@ -217,6 +209,7 @@ static enum engine_status stft_run(const struct op_call *call, struct engine_err
     const struct tensor *from = call->inputs[0];
     const struct tensor *window = operand_given(call, 2) ? call->inputs[2] : NULL;
     struct tensor *to = call->outputs[0];
+    const size_t size = dtype_size(to->dtype);
     const int64_t samples = from->shape.dims[1], parts = from->shape.dims[2];
     const int64_t step = tensor_int_at(call->inputs[1], 0);
     const int64_t length = operand_given(call, 3) ? tensor_int_at(call->inputs[3], 0)
@@ -238,8 +231,8 @@ static enum engine_status stft_run(const struct op_call *call, struct engine_err
                 data[2 * i + 1] *= tensor_double_at(window, i);
             }
             fft_run(&fft, data);
-            for (int64_t k = 0; k < 2 * bins; k++)
-                store_number(to, (b * frames + f) * 2 * bins + k, data[k]);
+            store_f64(to->dtype, 2 * bins, data,
+                      (char *)to->data + (size_t)((b * frames + f) * 2 * bins) * size);
         }
     }
     return ENGINE_OK;

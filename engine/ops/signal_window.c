@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/signal_window.c - tables of signal processing: HannWindow, HammingWindow,
  * BlackmanWindow, MelWeightMatrix. Computed in double precision, whatever the output's type. */
+#include "engine/kernels/convert.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -56,22 +57,9 @@ static enum engine_status window_infer(struct op_infer *infer, struct engine_err
     return status;
 }
 
-/* Integers are cut off towards zero; all values fit the smallest type. */
 static void store_number(struct tensor *tensor, int64_t i, double x)
 {
-    const size_t size = dtype_size(tensor->dtype);
-    const float single = (float)x;
-    uint64_t bits = (uint64_t)(int64_t)x;
-
-    if (tensor->dtype == DTYPE_F32)
-        memcpy(&bits, &single, sizeof(single));
-    else if (tensor->dtype == DTYPE_F64)
-        memcpy(&bits, &x, sizeof(x));
-    else if (tensor->dtype == DTYPE_F16)
-        bits = f32_to_f16(single);
-    else if (tensor->dtype == DTYPE_BF16)
-        bits = f32_to_bf16(single);
-    memcpy((char *)tensor->data + (size_t)i * size, &bits, size);
+    store_f64(tensor->dtype, 1, &x, (char *)tensor->data + (size_t)i * dtype_size(tensor->dtype));
 }
 
 static enum engine_status window_run(const struct op_call *call, struct engine_error *err)
@@ -117,8 +105,9 @@ static enum engine_status mel_infer(struct op_infer *infer, struct engine_error 
         status = operand_int(infer, 2, "sample_rate", &rate, err);
     if (status != ENGINE_OK)
         return status;
-    if (shape_elements(&infer->inputs[3].shape) != 1 || shape_elements(&infer->inputs[4].shape) != 1)
-        return op_fail(infer->node, err, "the edges have to be scalars");
+    for (int i = 3; i < 5; i++)
+        if (!dtype_is_float(infer->inputs[i].dtype) || shape_elements(&infer->inputs[i].shape) != 1)
+            return op_fail(infer->node, err, "the edges have to be floats");
     low = tensor_double_at(&infer->inputs[3], 0);
     high = tensor_double_at(&infer->inputs[4], 0);
     if (bins < 0 || dft_length < 0 || rate < 1 || !(low >= 0) || !(high > low) || !isfinite(high))
