@@ -14,6 +14,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
+def build_folder():
+    """Where the daemon was built: of $INFERD, the program, as tests/http/run sets it."""
+    return pathlib.Path(os.environ.get("INFERD", "./inferd")).parent
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
