@@ -383,8 +383,8 @@ static enum engine_status number_slots(struct sealing *sealing, struct engine_er
     return ENGINE_OK;
 }
 
-/* mark[] becomes 1 for values that depend on the data of a graph input, of a capture or of chance:
- * no plan can know them, so looking further back from them is of no use. */
+/* mark[] becomes 1 for values that depend on the data of a graph input or on chance: no plan can know
+ * them, so looking further back from them is of no use. What a body captures may be known. */
 static void mark_data_dependent(struct sealing *sealing)
 {
     struct graph *graph = sealing->graph;
@@ -392,8 +392,6 @@ static void mark_data_dependent(struct sealing *sealing)
     memset(sealing->mark, 0, sealing->n_values);
     for (int i = 0; i < graph->n_inputs; i++)
         sealing->mark[graph->inputs[i]] = 1;
-    for (int i = 0; i < graph->n_captures; i++)
-        sealing->mark[graph->captures[i].value] = 1;
     for (int i = graph->n_prologue; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
         uint32_t flags = node->op != NULL ? node->op->flags : 0;
@@ -404,6 +402,21 @@ static void mark_data_dependent(struct sealing *sealing)
         for (int k = 0; k < node->n_outputs; k++)
             if (node->outputs[k] != VALUE_ABSENT)
                 sealing->mark[node->outputs[k]] = depends;
+    }
+}
+
+/* What decides shapes within a body decides them outside. */
+static void mark_host_captures(struct sealing *sealing, const struct node *node)
+{
+    const struct graph *body;
+
+    for (size_t k = 0; (body = node_body(node, k)) != NULL; k++) {
+        for (int i = 0; i < body->n_captures; i++) {
+            int input = node->inputs[body->captures[i].node_input];
+
+            if (body->values[body->captures[i].value].host && !sealing->mark[input])
+                sealing->graph->values[input].host = true;
+        }
     }
 }
 
@@ -420,6 +433,7 @@ static void mark_host(struct sealing *sealing)
         for (int k = 0; k < node->n_outputs; k++)
             if (node->outputs[k] != VALUE_ABSENT && graph->values[node->outputs[k]].host)
                 output_wanted = true;
+        mark_host_captures(sealing, node);
         if (output_wanted && (node->op->flags & OP_SHAPE_ONLY) == 0)
             wanted = UINT32_MAX;
         for (int k = 0; k < node->n_inputs; k++) {

@@ -56,7 +56,8 @@ struct plan *plan_create(struct model *model, const struct shape *input_shapes, 
         return NULL;
     builder.plan = plan_alloc(model, input_shapes, threads);
     builder.temporary = arena_create(SIZE_MAX / 2);
-    if (builder.plan == NULL || builder.temporary == NULL) {
+    builder.scratch = arena_create(SIZE_MAX / 2);
+    if (builder.plan == NULL || builder.temporary == NULL || builder.scratch == NULL) {
         status = engine_error_set(err, ENGINE_NO_MEMORY, "out of memory while planning");
     } else {
         builder.plan->dynamic = has_containers(&model->signature);
@@ -65,6 +66,7 @@ struct plan *plan_create(struct model *model, const struct shape *input_shapes, 
             status = plan_layout(&builder, err);
     }
     arena_destroy(builder.temporary);
+    arena_destroy(builder.scratch);
     if (status != ENGINE_OK) {
         plan_destroy(builder.plan);
         return NULL;

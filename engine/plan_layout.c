@@ -28,9 +28,14 @@ static enum engine_status no_memory(struct engine_error *err)
     return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory while planning");
 }
 
-static bool is_view(const struct node *node)
+static bool is_view(const struct plan_draft *draft)
 {
-    return (node->op->flags & OP_VIEW) != 0;
+    return draft->node == NULL || (draft->node->op->flags & OP_VIEW) != 0;
+}
+
+static int n_outputs_of(const struct plan_draft *draft)
+{
+    return draft->node != NULL ? draft->node->n_outputs : 1;
 }
 
 static int find_class(struct layout *layout, int id)
@@ -45,7 +50,7 @@ static int find_class(struct layout *layout, int id)
 static bool layout_init(struct layout *layout, struct plan_builder *builder)
 {
     struct arena *arena = builder->temporary;
-    size_t n_values = (size_t)builder->graph->n_values;
+    size_t n_values = (size_t)builder->n_ids;
 
     layout->builder = builder;
     layout->graph = builder->graph;
@@ -67,11 +72,12 @@ static bool layout_init(struct layout *layout, struct plan_builder *builder)
     return true;
 }
 
-static int input_reads(const struct node *node)
+/* How many of its inputs a draft reads the data of. */
+static int n_reads(const struct plan_draft *draft)
 {
-    if ((node->op->flags & OP_SHAPE_ONLY) != 0)
-        return 0;
-    return is_view(node) ? 1 : node->n_inputs;
+    if (is_view(draft))
+        return 1;
+    return (draft->node->op->flags & OP_SHAPE_ONLY) != 0 ? 0 : draft->node->n_inputs;
 }
 
 /* Backwards from the outputs: drafts that nobody needs are dropped, such as what only a folded Shape
@@ -85,23 +91,27 @@ static void keep_wanted(struct layout *layout)
         layout->wanted[graph->outputs[i]] = 1;
     for (int d = builder->n_drafts - 1; d >= 0; d--) {
         struct plan_draft *draft = &builder->drafts[d];
-        const struct node *node = &graph->nodes[draft->node];
 
-        for (int i = 0; i < node->n_outputs; i++)
-            if (node->outputs[i] != VALUE_ABSENT && layout->wanted[node->outputs[i]])
+        for (int i = 0; i < n_outputs_of(draft); i++)
+            if (draft->outputs[i] != VALUE_ABSENT && layout->wanted[draft->outputs[i]])
                 draft->kept = true;
-        for (int i = 0; i < input_reads(node) && draft->kept; i++)
-            if (node->inputs[i] != VALUE_ABSENT)
-                layout->wanted[node->inputs[i]] = 1;
+        for (int i = 0; i < n_reads(draft) && draft->kept; i++)
+            if (draft->inputs[i] != VALUE_ABSENT)
+                layout->wanted[draft->inputs[i]] = 1;
     }
 }
 
-/* An output that is optional and that nobody reads is not made. */
-static bool makes_output(const struct layout *layout, const struct node *node, int index)
+static bool is_step(const struct plan_draft *draft)
 {
-    int id = node->outputs[index];
+    return draft->kept && !is_view(draft);
+}
 
-    return id != VALUE_ABSENT && (layout->wanted[id] || index < node->op->outputs_min);
+/* An output that is optional and that nobody reads is not made. */
+static bool makes_output(const struct layout *layout, const struct plan_draft *draft, int index)
+{
+    int id = draft->outputs[index];
+
+    return id != VALUE_ABSENT && (layout->wanted[id] || index < draft->node->op->outputs_min);
 }
 
 /* Views join classes; each class learns when it is first made and last read. Returns the number of
@@ -113,21 +123,19 @@ static int find_lives(struct layout *layout)
     int step = 0;
 
     for (int d = 0; d < builder->n_drafts; d++) {
-        const struct node *node = &graph->nodes[builder->drafts[d].node];
+        const struct plan_draft *draft = &builder->drafts[d];
 
-        if (!builder->drafts[d].kept)
+        if (draft->kept && is_view(draft))
+            layout->class[draft->outputs[0]] = find_class(layout, draft->inputs[0]);
+        if (!is_step(draft))
             continue;
-        if (is_view(node)) {
-            layout->class[node->outputs[0]] = find_class(layout, node->inputs[0]);
-            continue;
-        }
-        for (int i = 0; i < node->n_inputs; i++)
-            if (node->inputs[i] != VALUE_ABSENT)
-                layout->last[find_class(layout, node->inputs[i])] = step;
-        for (int i = 0; i < node->n_outputs; i++) {
-            int id = node->outputs[i];
+        for (int i = 0; i < draft->node->n_inputs; i++)
+            if (draft->inputs[i] != VALUE_ABSENT)
+                layout->last[find_class(layout, draft->inputs[i])] = step;
+        for (int i = 0; i < draft->node->n_outputs; i++) {
+            int id = draft->outputs[i];
 
-            if (!makes_output(layout, node, i))
+            if (!makes_output(layout, draft, i))
                 continue;
             layout->first[id] = layout->last[id] = step;
             layout->bytes[id] = tensor_bytes(&builder->values[id]);
@@ -140,19 +148,19 @@ static int find_lives(struct layout *layout)
 }
 
 /* The class of an input that output 0 of this step may overwrite, or -1. */
-static int find_overwritable(struct layout *layout, const struct node *node, int step)
+static int find_overwritable(struct layout *layout, const struct plan_draft *draft, int step)
 {
-    const struct tensor *output = &layout->builder->values[node->outputs[0]];
+    const struct tensor *output = &layout->builder->values[draft->outputs[0]];
     int candidate = -1;
 
-    for (int i = 0; i < node->n_inputs; i++) {
+    for (int i = 0; i < draft->node->n_inputs; i++) {
         const struct tensor *input;
         int root;
 
-        if (node->inputs[i] == VALUE_ABSENT)
+        if (draft->inputs[i] == VALUE_ABSENT)
             continue;
-        input = &layout->builder->values[node->inputs[i]];
-        root = find_class(layout, node->inputs[i]);
+        input = &layout->builder->values[draft->inputs[i]];
+        root = find_class(layout, draft->inputs[i]);
         if (layout->first[root] < 0 || layout->last[root] != step)
             continue;
         if (candidate < 0 && dtype_size(input->dtype) == dtype_size(output->dtype) &&
@@ -160,9 +168,9 @@ static int find_overwritable(struct layout *layout, const struct node *node, int
             candidate = root;
     }
     /* The same bytes may be read in another order as well. */
-    for (int i = 0; i < node->n_inputs && candidate >= 0; i++)
-        if (node->inputs[i] != VALUE_ABSENT && find_class(layout, node->inputs[i]) == candidate &&
-            !shape_equal(&layout->builder->values[node->inputs[i]].shape, &output->shape))
+    for (int i = 0; i < draft->node->n_inputs && candidate >= 0; i++)
+        if (draft->inputs[i] != VALUE_ABSENT && find_class(layout, draft->inputs[i]) == candidate &&
+            !shape_equal(&layout->builder->values[draft->inputs[i]].shape, &output->shape))
             return -1;
     return candidate;
 }
@@ -173,14 +181,14 @@ static void overwrite_inputs(struct layout *layout)
     int step = 0;
 
     for (int d = 0; d < builder->n_drafts; d++) {
-        const struct node *node = &layout->graph->nodes[builder->drafts[d].node];
+        const struct plan_draft *draft = &builder->drafts[d];
         int target, output;
 
-        if (!builder->drafts[d].kept || is_view(node))
+        if (!is_step(draft))
             continue;
-        if ((node->op->flags & OP_INPLACE) != 0 && makes_output(layout, node, 0)) {
-            output = node->outputs[0];
-            target = find_overwritable(layout, node, step);
+        if ((draft->node->op->flags & OP_INPLACE) != 0 && makes_output(layout, draft, 0)) {
+            output = draft->outputs[0];
+            target = find_overwritable(layout, draft, step);
             if (target >= 0) {
                 layout->class[output] = target;
                 layout->last[target] = layout->last[output];
@@ -200,14 +208,13 @@ static enum engine_status place_all(struct layout *layout, struct engine_error *
 
     for (int d = 0; d < builder->n_drafts; d++) {
         const struct plan_draft *draft = &builder->drafts[d];
-        const struct node *node = &layout->graph->nodes[draft->node];
 
-        if (!draft->kept || is_view(node))
+        if (!is_step(draft))
             continue;
-        for (int i = 0; i < node->n_outputs; i++) {
-            int id = node->outputs[i];
+        for (int i = 0; i < draft->node->n_outputs; i++) {
+            int id = draft->outputs[i];
 
-            if (!makes_output(layout, node, i) || find_class(layout, id) != id)
+            if (!makes_output(layout, draft, i) || find_class(layout, id) != id)
                 continue;
             layout->item[id] = layout->n_items;
             layout->items[layout->n_items++] =
@@ -265,7 +272,7 @@ static int add_tensor(struct layout *layout, int id)
 static void add_step(struct layout *layout, const struct plan_draft *draft)
 {
     struct plan *plan = layout->builder->plan;
-    const struct node *node = &layout->graph->nodes[draft->node];
+    const struct node *node = draft->node;
     struct plan_step *step = &plan->steps[plan->n_steps++];
 
     step->node = node;
@@ -275,10 +282,10 @@ static void add_step(struct layout *layout, const struct plan_draft *draft)
     step->scratch_bytes = draft->scratch_bytes;
     for (int i = 0; i < node->n_inputs; i++)
         plan->operands[plan->n_operands++] =
-            node->inputs[i] != VALUE_ABSENT ? add_tensor(layout, node->inputs[i]) : -1;
+            draft->inputs[i] != VALUE_ABSENT ? add_tensor(layout, draft->inputs[i]) : -1;
     for (int i = 0; i < node->n_outputs; i++)
         plan->operands[plan->n_operands++] =
-            makes_output(layout, node, i) ? add_tensor(layout, node->outputs[i]) : -1;
+            makes_output(layout, draft, i) ? add_tensor(layout, draft->outputs[i]) : -1;
 }
 
 static void add_output(struct layout *layout, int index)
@@ -306,12 +313,12 @@ static enum engine_status allocate(struct layout *layout, int n_steps, struct en
     size_t operands = 0, items = (size_t)n_steps, outputs = (size_t)graph->n_outputs;
 
     for (int d = 0; d < builder->n_drafts; d++) {
-        const struct node *node = &graph->nodes[builder->drafts[d].node];
+        const struct plan_draft *draft = &builder->drafts[d];
 
-        if (!builder->drafts[d].kept || is_view(node))
+        if (!is_step(draft))
             continue;
-        operands += (size_t)node->n_inputs + (size_t)node->n_outputs;
-        items += (size_t)node->n_outputs;
+        operands += (size_t)draft->node->n_inputs + (size_t)draft->node->n_outputs;
+        items += (size_t)draft->node->n_outputs;
     }
     items += outputs;
     if (operands + 2 * outputs > INT_MAX || items > INT_MAX)
@@ -353,13 +360,12 @@ static void fill_offsets(struct layout *layout)
 
     for (int d = 0; d < builder->n_drafts; d++) {
         const struct plan_draft *draft = &builder->drafts[d];
-        const struct node *node = &layout->graph->nodes[draft->node];
 
-        if (!draft->kept || is_view(node))
+        if (!is_step(draft))
             continue;
-        for (int i = 0; i < node->n_outputs; i++)
-            if (makes_output(layout, node, i) &&
-                find_class(layout, node->outputs[i]) == node->outputs[i])
+        for (int i = 0; i < draft->node->n_outputs; i++)
+            if (makes_output(layout, draft, i) &&
+                find_class(layout, draft->outputs[i]) == draft->outputs[i])
                 next++;
         if (draft->scratch_bytes > 0)
             plan->steps[step].scratch_offset = layout->items[next++].offset;
@@ -386,7 +392,7 @@ enum engine_status plan_layout(struct plan_builder *builder, struct engine_error
         return status;
     overwrite_inputs(&layout);
     for (int d = 0; d < builder->n_drafts; d++)
-        if (builder->drafts[d].kept && !is_view(&builder->graph->nodes[builder->drafts[d].node]))
+        if (is_step(&builder->drafts[d]))
             add_step(&layout, &builder->drafts[d]);
     for (int i = 0; i < builder->graph->n_outputs; i++)
         add_output(&layout, i);

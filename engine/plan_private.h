@@ -55,21 +55,28 @@ struct plan {
     int64_t flops;
 };
 
-/* While a plan is made. Arrays are by value id of the graph and live in `temporary`. */
+/* While a plan is made. Values have ids: those of the graph, then those of the bodies of each If whose
+ * condition is known, which are planned in its place. Arrays are by that id, in `temporary`. */
 struct plan_builder {
     struct plan *plan;
     const struct graph *graph;
     const struct weights *base;
-    struct arena *temporary;
+    struct arena *temporary;       /* until the plan is made */
+    struct arena *scratch;         /* of one node's inference */
+    int n_ids, cap_ids;
     struct tensor *values;         /* types and shapes; data of what is known already */
     unsigned char *origins;        /* enum plan_place; PLACE_ARENA for what steps make */
     size_t folded_bytes;
-    int n_drafts;
-    struct plan_draft {
-        int node;
-        bool kept;
-        size_t scratch_bytes;
-    } *drafts;                     /* nodes that remain to be run, in order */
+    int n_drafts, cap_drafts;
+    struct plan_draft *drafts;     /* what remains to be run, in order */
+};
+
+/* A node to be run; or, `node` being NULL, outputs[0] as another name of inputs[0]. */
+struct plan_draft {
+    const struct node *node;
+    const int *inputs, *outputs;   /* ids as above */
+    bool kept;
+    size_t scratch_bytes;
 };
 
 /* plan_infer.c: types and shapes of all values, folding what is known; plan->dynamic if that cannot

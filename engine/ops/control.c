@@ -515,7 +515,8 @@ static enum engine_status scan_run(const struct op_call *call, struct engine_err
 
 const struct op_def ops_control[] = {
     {.name = "If", .domain = "", .since = 1, .inputs_min = 1, .inputs_max = 1, .outputs_min = 1,
-     .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .init = if_init, .run = if_run},
+     .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .host_inputs = 1 << 0, .init = if_init,
+     .run = if_run},
     {.name = "Loop", .domain = "", .since = 1, .inputs_min = 0, .inputs_max = OP_VARIADIC,
      .outputs_min = 0, .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .init = loop_op_init,
      .run = loop_run},

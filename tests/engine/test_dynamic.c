@@ -147,6 +147,62 @@ START_TEST(case_runs)
 }
 END_TEST
 
+/* Conditions that a plan can know: the branch taken is planned in the place of the If. */
+static const struct {
+    const char *name, *text;
+    struct body bodies[2];
+    const char *input, *output;
+    int steps;
+} known[] = {
+    {"a constant decides", "const c bool[] 1; in x f32[2]; const w f32[2] 10 20; y = If(c); out y",
+     {IF_THEN, IF_ELSE}, "f32[2] 1 2", "f32[2] 11 22", 1},
+    {"a shape decides",
+     "in x f32[N]; const two i64[1] 2; s = Shape(x); c = Equal(s,two); const w f32[1] 10; y = If(c);"
+     "z = Relu(y); out z",
+     {IF_THEN, IF_ELSE}, "f32[3] -1 2 3", "f32[3] 0 4 6", 2},
+    {"a branch that only names a capture", "const c bool[] 0; in x f32[2]; y = If(c); out y",
+     {{"y", "then_branch", "cap x x; z = Relu(x); out z"}, {"y", "else_branch", "cap v x; out v"}},
+     "f32[2] 1 2", "f32[2] 1 2", 0},
+    {"a branch that is a constant", "const c bool[] 0; in x f32[2]; y = If(c); z = Add(x,y); out z",
+     {{"y", "then_branch", "cap x x; z = Relu(x); out z"},
+      {"y", "else_branch", "const k f32[1] 5; out k"}},
+     "f32[2] 1 2", "f32[2] 6 7", 1},
+    {"a shape goes into the branch",
+     "const c bool[] 1; in x f32[N,2]; s = Shape(x); const i i64[1] 1; n = Gather(s,i); y = If(c); out y",
+     {{"y", "then_branch",
+       "cap x x; cap n n; const m i64[1] -1; t = Concat(n,m) axis=0; z = Reshape(x,t); out z"},
+      {"y", "else_branch", "cap v x; out v"}},
+     "f32[3,2] 1 2 3 4 5 6", "f32[2,3] 1 2 3 4 5 6", 0},
+};
+
+START_TEST(known_conditions_leave_a_static_plan)
+{
+    struct dynamic_case c = {.name = known[_i].name,
+                             .text = known[_i].text,
+                             .bodies = {known[_i].bodies[0], known[_i].bodies[1]}};
+    struct model *model = model_of(&c, NULL);
+    struct weights *weights = model_base_weights(model);
+    struct runner *runner = runner_create(NULL);
+    struct arena *arena = arena_create((size_t)1 << 20);
+    struct tensor in = op_case_tensor(arena, known[_i].input), out;
+    struct tensor want = op_case_tensor(arena, known[_i].output);
+    struct engine_error err = {0};
+    struct plan *plan = model_plan(model, &in.shape, 1, &err);
+
+    ck_assert_msg(plan != NULL, "%s: %s", c.name, err.text);
+    ck_assert_msg(!plan_is_dynamic(plan), "%s: dynamic", c.name);
+    ck_assert_msg(plan_n_steps(plan) == known[_i].steps, "%s: %d steps", c.name, plan_n_steps(plan));
+    ck_assert_msg(runner_run(runner, plan, weights, &in, &out, &err) == ENGINE_OK, "%s: %s", c.name,
+                  err.text);
+    op_case_compare(c.name, 0, &out, &want, 0);
+    plan_unref(plan);
+    arena_destroy(arena);
+    runner_destroy(runner);
+    weights_unref(weights);
+    model_unref(model);
+}
+END_TEST
+
 /* Scan along the last axis, backwards, results along the last axis, backwards. */
 START_TEST(scan_has_axes_and_directions)
 {
@@ -257,6 +313,8 @@ Suite *make_suite(void)
 
     tcase_set_timeout(tc, 30);
     tcase_add_loop_test(tc, case_runs, 0, (int)(sizeof(cases) / sizeof(cases[0])));
+    tcase_add_loop_test(tc, known_conditions_leave_a_static_plan, 0,
+                        (int)(sizeof(known) / sizeof(known[0])));
     tcase_add_test(tc, scan_has_axes_and_directions);
     tcase_add_test(tc, iterations_give_their_memory_back);
     tcase_add_test(tc, budget_bounds_a_run);
