@@ -55,3 +55,9 @@ check_PROGRAMS += %D%/test_scheduler
 	tests/support/run_suite.h $(SCALE_MODEL)
 %C%_test_scheduler_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_scheduler_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_tensor_bridge
+%C%_test_tensor_bridge_SOURCES = %D%/test_tensor_bridge.c tests/support/run_suite.c \
+	tests/support/run_suite.h
+%C%_test_tensor_bridge_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_tensor_bridge_LDADD = $(SERVER_TEST_LIBS)
