@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * clients/ctl/ctl.h - inferctl's commands: one table, one function each. */
+#ifndef CLIENTS_CTL_CTL_H
+#define CLIENTS_CTL_CTL_H
+
+#include "clients/c/inferd_client.h"
+
+/* Exit codes. */
+enum ctl_exit {
+    CTL_OK = 0,
+    CTL_REFUSED = 1,        /* the server said no, or "not ready" */
+    CTL_USAGE = 2,          /* the command line, or a file it names */
+    CTL_UNREACHABLE = 3,    /* no answer */
+};
+
+enum { CTL_INPUTS_MAX = 64, CTL_ARGUMENTS_MAX = 2 };
+
+/* What the command line said. */
+struct ctl {
+    struct inferd_client *client;
+    const char *url;
+    const char *model, *version;            /* version: NULL for the newest */
+    const char *inputs[CTL_INPUTS_MAX];     /* "name=..." */
+    int n_inputs;
+    bool binary, json;
+    int concurrency;
+    double duration_s, timeout_s;
+};
+
+/* Prints "inferctl: ..." to standard error and returns the exit code that fits. */
+enum ctl_exit ctl_fail(const struct inferd_error *err);
+enum ctl_exit ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Prints JSON, indented, and gives it back. */
+enum ctl_exit ctl_print_json(json_t *json);
+
+enum ctl_exit ctl_models(struct ctl *ctl);
+enum ctl_exit ctl_model(struct ctl *ctl);
+enum ctl_exit ctl_ready(struct ctl *ctl);
+enum ctl_exit ctl_load(struct ctl *ctl);
+enum ctl_exit ctl_unload(struct ctl *ctl);
+enum ctl_exit ctl_stats(struct ctl *ctl);
+enum ctl_exit ctl_metrics(struct ctl *ctl);
+enum ctl_exit ctl_predict(struct ctl *ctl);
+enum ctl_exit ctl_bench(struct ctl *ctl);
+
+#endif

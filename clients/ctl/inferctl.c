@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * inferctl: asks a server over HTTP. It reads the command line, finds the command, and runs it. */
+#include "clients/ctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_bit {
+    TAKES_NONE = 0,
+    TAKES_INPUT = 1,
+    TAKES_BINARY = 2,
+    TAKES_OUTPUT = 4,
+    TAKES_LOAD = 8,         /* --concurrency, --duration-s */
+};
+
+static const struct command {
+    const char *name;
+    int models_min, models_max;     /* arguments: MODEL or MODEL/VERSION */
+    int options;
+    enum ctl_exit (*run)(struct ctl *ctl);
+    const char *usage, *help;
+} commands[] = {
+    {"bench", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_LOAD, ctl_bench,
+     "bench MODEL [--concurrency N] [--duration-s S] [--input ...] [--binary]",
+     "send predictions and measure them (zeros without --input)"},
+    {"load", 1, 1, TAKES_NONE, ctl_load, "load MODEL", "load, or load again"},
+    {"metrics", 0, 0, TAKES_NONE, ctl_metrics, "metrics", "the server's numbers, as Prometheus reads them"},
+    {"model", 1, 1, TAKES_OUTPUT, ctl_model, "model MODEL", "inputs and outputs of a model"},
+    {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
+    {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_OUTPUT, ctl_predict,
+     "predict MODEL --input NAME=VALUE... [--binary]", "send a prediction and print the answer"},
+    {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]", "exit 0 if the server (the model) is ready, else 1"},
+    {"stats", 1, 1, TAKES_NONE, ctl_stats, "stats MODEL", "counts and times of a model"},
+    {"unload", 1, 1, TAKES_NONE, ctl_unload, "unload MODEL", "stop serving a model"},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_help(void)
+{
+    int i;
+
+    printf("usage: inferctl [OPTION...] COMMAND [MODEL[/VERSION]] [OPTION...]\n\ncommands:\n");
+    for (i = 0; i < COMMANDS; i++)
+        printf("  %s\n        %s\n", commands[i].usage, commands[i].help);
+    printf("\noptions:\n"
+           "  --url URL         http://host:port, https://..., or unix:/path.sock\n"
+           "                    (INFERD_URL, else http://127.0.0.1:8080)\n"
+           "  --timeout-s S     for each answer, 30 by default\n"
+           "  --input NAME=1,2,3            values, shaped as the model wants them\n"
+           "  --input NAME=[[1,2],[3,4]]    JSON\n"
+           "  --input NAME=@FILE            .npy, .csv (one row a line) or .json\n"
+           "  --binary          send and receive tensors as binary data\n"
+           "  --output FORM     table (default) or json\n"
+           "  --concurrency N   connections of bench, 1 by default\n"
+           "  --duration-s S    of bench, 5 by default\n"
+           "\nexit status: 0 done, 1 the server refused (or is not ready), 2 wrong usage, "
+           "3 no answer\n");
+}
+
+enum ctl_exit ctl_usage(const char *format, ...)
+{
+    va_list args;
+
+    fputs("inferctl: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return CTL_USAGE;
+}
+
+enum ctl_exit ctl_fail(const struct inferd_error *err)
+{
+    fprintf(stderr, "inferctl: %s\n", err->text);
+    return err->status != 0 ? CTL_REFUSED : CTL_UNREACHABLE;
+}
+
+enum ctl_exit ctl_print_json(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    putchar('\n');
+    json_decref(json);
+    return CTL_OK;
+}
+
+static bool parse_number(const char *text, double min, double max, double *ret_value)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value >= min && value <= max))
+        return false;
+    *ret_value = value;
+    return true;
+}
+
+/* An option that has a value. Returns what is wrong with it, or NULL. */
+static const char *set_option(struct ctl *ctl, const char *name, const char *value)
+{
+    double number;
+
+    if (strcmp(name, "--url") == 0) {
+        ctl->url = value;
+    } else if (strcmp(name, "--input") == 0) {
+        if (ctl->n_inputs == CTL_INPUTS_MAX)
+            return "too many inputs";
+        ctl->inputs[ctl->n_inputs++] = value;
+    } else if (strcmp(name, "--output") == 0) {
+        ctl->json = strcmp(value, "json") == 0;
+        if (!ctl->json && strcmp(value, "table") != 0)
+            return "expected table or json";
+    } else if (strcmp(name, "--timeout-s") == 0) {
+        if (!parse_number(value, 0.001, 86400, &ctl->timeout_s))
+            return "expected seconds";
+    } else if (strcmp(name, "--duration-s") == 0) {
+        if (!parse_number(value, 0.001, 86400, &ctl->duration_s))
+            return "expected seconds";
+    } else {
+        if (!parse_number(value, 1, 10000, &number) || number != (double)(int)number)
+            return "expected a number from 1 to 10000";
+        ctl->concurrency = (int)number;
+    }
+    return NULL;
+}
+
+static const struct option {
+    const char *name;
+    bool has_value;
+    int bit;            /* that the command must have; 0: any */
+} options[] = {
+    {"--binary", false, TAKES_BINARY},   {"--concurrency", true, TAKES_LOAD},
+    {"--duration-s", true, TAKES_LOAD},  {"--input", true, TAKES_INPUT},
+    {"--output", true, TAKES_OUTPUT},    {"--timeout-s", true, 0},
+    {"--url", true, 0},
+};
+
+static const struct option *find_option(const char *name, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0)
+            return &options[i];
+    return NULL;
+}
+
+/* What was said, before the command is known to take it. */
+struct line {
+    const char *arguments[1 + CTL_ARGUMENTS_MAX];
+    int n_arguments;
+    int options;
+};
+
+static enum ctl_exit parse_option(struct ctl *ctl, struct line *line, char **argv, int *i)
+{
+    const char *equals = strchr(argv[*i], '=');
+    size_t length = equals != NULL ? (size_t)(equals - argv[*i]) : strlen(argv[*i]);
+    const struct option *option = find_option(argv[*i], length);
+    const char *wrong, *value = equals != NULL ? equals + 1 : NULL;
+
+    if (option == NULL)
+        return ctl_usage("unknown option '%s'; see inferctl --help", argv[*i]);
+    line->options |= option->bit;
+    if (!option->has_value) {
+        ctl->binary = true;
+        return equals == NULL ? CTL_OK : ctl_usage("%s takes no value", option->name);
+    }
+    if (value == NULL)
+        value = argv[++*i];
+    if (value == NULL)
+        return ctl_usage("%s needs a value", option->name);
+    wrong = set_option(ctl, option->name, value);
+    return wrong == NULL ? CTL_OK : ctl_usage("%s %s: %s", option->name, value, wrong);
+}
+
+static enum ctl_exit parse(struct ctl *ctl, struct line *line, char **argv)
+{
+    enum ctl_exit result;
+    int i;
+
+    for (i = 1; argv[i] != NULL; i++) {
+        if (argv[i][0] == '-') {
+            result = parse_option(ctl, line, argv, &i);
+            if (result != CTL_OK)
+                return result;
+        } else if (line->n_arguments == 1 + CTL_ARGUMENTS_MAX) {
+            return ctl_usage("too many arguments: '%s'", argv[i]);
+        } else {
+            line->arguments[line->n_arguments++] = argv[i];
+        }
+    }
+    return CTL_OK;
+}
+
+static const struct command *find_command(const char *name)
+{
+    int i;
+
+    for (i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static enum ctl_exit run(struct ctl *ctl, const struct command *command)
+{
+    struct inferd_error err = {0};
+    enum ctl_exit result;
+
+    ctl->client = inferd_client_create(ctl->url, &err);
+    if (ctl->client == NULL)
+        return ctl_usage("%s", err.text);
+    inferd_client_set_timeout(ctl->client, (int)(ctl->timeout_s * 1000));
+    result = command->run(ctl);
+    inferd_client_destroy(ctl->client);
+    return result;
+}
+
+/* "M/V" is cut in two. */
+static void split_model(struct ctl *ctl, char *text)
+{
+    char *slash = strchr(text, '/');
+
+    ctl->model = text;
+    if (slash != NULL) {
+        *slash = '\0';
+        ctl->version = slash + 1;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {.url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5,
+                      .timeout_s = 30};
+    struct line line = {0};
+    const struct command *command;
+    enum ctl_exit result;
+    char *model = NULL;
+    int i;
+
+    for (i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return CTL_OK;
+        }
+    }
+    if (ctl.url == NULL || ctl.url[0] == '\0')
+        ctl.url = "http://127.0.0.1:8080";
+    result = parse(&ctl, &line, argv);
+    if (result != CTL_OK)
+        return result;
+    if (line.n_arguments == 0)
+        return ctl_usage("no command; see inferctl --help");
+    command = find_command(line.arguments[0]);
+    if (command == NULL)
+        return ctl_usage("unknown command '%s'; see inferctl --help", line.arguments[0]);
+    if (line.n_arguments - 1 < command->models_min || line.n_arguments - 1 > command->models_max ||
+        (line.options & ~command->options) != 0)
+        return ctl_usage("usage: inferctl %s", command->usage);
+    if (line.n_arguments == 2) {
+        model = strdup(line.arguments[1]);
+        if (model == NULL)
+            return ctl_usage("out of memory");
+        split_model(&ctl, model);
+    }
+    result = run(&ctl, command);
+    free(model);
+    return fflush(stdout) == 0 ? (int)result : CTL_REFUSED;
+}
