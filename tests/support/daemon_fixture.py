@@ -139,6 +139,7 @@ class Daemon:
         clean.update(environment or {})
         self.lines = []
         self.address = None
+        self.told_to_stop = False
         self.ready = threading.Event()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=clean,
                                         pass_fds=pass_fds, text=True)
@@ -185,6 +186,7 @@ class Daemon:
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
     def signal(self, number):
+        self.told_to_stop |= number == signal.SIGTERM
         self.process.send_signal(number)
 
     def wait(self, timeout=20):
@@ -193,8 +195,8 @@ class Daemon:
         return code
 
     def stop(self):
-        """SIGTERM; the exit code."""
-        if self.process.poll() is None:
+        """SIGTERM, unless it was sent; the exit code."""
+        if self.process.poll() is None and not self.told_to_stop:
             self.signal(signal.SIGTERM)
         try:
             return self.wait()

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# Black-box tests of the real daemon, by Python's standard library.
+dist_check_SCRIPTS += \
+	%D%/test_daemon.py \
+	%D%/test_hard_http.py
+EXTRA_DIST += tests/support/daemon_fixture.py
