@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mirrors the tree. Engine tests link libengine.a and nothing else of ours, proto tests libproto.a
 # alone: the linker proves the arrows.
+# Black-box tests find the program by this.
+AM_TESTS_ENVIRONMENT = INFERD='$(abs_top_builddir)/inferd'; PYTHONDONTWRITEBYTECODE=1; \
+	export INFERD PYTHONDONTWRITEBYTECODE;
+
 include tests/engine/local.mk
 include tests/fuzz/local.mk
+include tests/http/local.mk
 include tests/onnx/local.mk
 include tests/proto/local.mk
 include tests/server/local.mk
