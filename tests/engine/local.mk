@@ -137,3 +137,38 @@ check_PROGRAMS += %D%/test_reduce
 %C%_test_reduce_SOURCES = %D%/test_reduce.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_elementwise
+%C%_test_elementwise_SOURCES = %D%/test_elementwise.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_elementwise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_elementwise_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_einsum
+%C%_test_einsum_SOURCES = %D%/test_einsum.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_einsum_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_einsum_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_broadcast
+%C%_test_broadcast_SOURCES = %D%/test_broadcast.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_broadcast_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_broadcast_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_cast
+%C%_test_cast_SOURCES = %D%/test_cast.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_cast_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_cast_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_loss
+%C%_test_loss_SOURCES = %D%/test_loss.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_loss_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_loss_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_quantise
+%C%_test_quantise_SOURCES = %D%/test_quantise.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_quantise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_quantise_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_order
+%C%_test_order_SOURCES = %D%/test_order.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_order_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_order_LDADD = $(ENGINE_TEST_LIBS)
