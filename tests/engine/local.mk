@@ -122,12 +122,43 @@ check_PROGRAMS += %D%/test_norm
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
 
-ONNX_BYTES = tests/support/onnx_bytes.c tests/support/onnx_bytes.h
+ONNX_BYTES = tests/support/onnx_bytes.c tests/support/onnx_bytes.h \
+	tests/support/onnx_load.c tests/support/onnx_load.h
+
+check_PROGRAMS += %D%/test_describe
+%C%_test_describe_SOURCES = %D%/test_describe.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_describe_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_describe_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_legalise
+%C%_test_legalise_SOURCES = %D%/test_legalise.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_legalise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_legalise_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_onnx_broken
+%C%_test_onnx_broken_SOURCES = %D%/test_onnx_broken.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_broken_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_broken_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_onnx_external
+%C%_test_onnx_external_SOURCES = %D%/test_onnx_external.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_external_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_external_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_onnx_model
 %C%_test_onnx_model_SOURCES = %D%/test_onnx_model.c $(ONNX_BYTES) $(RUN_SUITE)
 %C%_test_onnx_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_onnx_model_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_onnx_mutations
+%C%_test_onnx_mutations_SOURCES = %D%/test_onnx_mutations.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_mutations_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_mutations_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_onnx_tensor
+%C%_test_onnx_tensor_SOURCES = %D%/test_onnx_tensor.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_tensor_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_tensor_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_protobuf_reader
 %C%_test_protobuf_reader_SOURCES = %D%/test_protobuf_reader.c $(RUN_SUITE)

@@ -91,6 +91,28 @@ static void declare(struct graph *graph, int id, char *type)
     value->dtype = op_case_tensor(graph->arena, text).dtype;
 }
 
+/* `text` goes on to the closing quote. */
+static void set_string(struct graph *graph, int node, const char *name, const char *text)
+{
+    struct attribute attribute = {.name = name, .type = ATTRIBUTE_STRING};
+
+    attribute.s.length = strcspn(text, "'");
+    attribute.s.data = arena_strndup(graph->arena, text, attribute.s.length);
+    ck_assert(node_set_attribute(graph, &graph->nodes[node], &attribute));
+}
+
+static void set_floats(struct graph *graph, int node, const char *name, char *items)
+{
+    struct attribute attribute = {.name = name, .type = ATTRIBUTE_FLOATS};
+    float *floats = arena_calloc(graph->arena, IDS_MAX, sizeof(*floats));
+
+    ck_assert_ptr_nonnull(floats);
+    while (items != NULL && *items != '\0' && attribute.count < IDS_MAX)
+        floats[attribute.count++] = strtof(strsep(&items, ","), NULL);
+    attribute.floats = floats;
+    ck_assert(node_set_attribute(graph, &graph->nodes[node], &attribute));
+}
+
 static void add_attributes(struct graph *graph, int node, char *text)
 {
     char *save = NULL;
@@ -102,6 +124,15 @@ static void add_attributes(struct graph *graph, int node, char *text)
 
         ck_assert_ptr_nonnull(items);
         *items++ = '\0';
+        if (items[0] == '\'') {
+            set_string(graph, node, word, items + 1);
+            continue;
+        }
+        if (strpbrk(items, ".,") != NULL && strpbrk(items, ".,")[0] == '.' &&
+            strchr(items, ',') != NULL) {
+            set_floats(graph, node, word, items);
+            continue;
+        }
         if (strchr(items, '.') != NULL) {
             ck_assert(node_set_float(graph, &graph->nodes[node], word, strtof(items, NULL)));
             continue;
@@ -110,7 +141,7 @@ static void add_attributes(struct graph *graph, int node, char *text)
             ck_assert(node_set_int(graph, &graph->nodes[node], word, atoll(items)));
             continue;
         }
-        while (items != NULL && *items != '\0')
+        while (items != NULL && *items != '\0' && count < IDS_MAX)
             ints[count++] = atoll(strsep(&items, ","));
         ck_assert(node_set_ints(graph, &graph->nodes[node], word, ints, count));
     }

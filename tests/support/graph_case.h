@@ -4,8 +4,9 @@
  *   "in x f32[N,4]; const w f32[2] 1 2; y = Add(x,w); z = Transpose(y) perm=1,0; out z"
  *
  * Statements end with ';'. A dimension is a number, a symbol or '?'. An operator may have several
- * outputs ("a,b = Op(x)"), absent inputs ("Op(x,,y)"), a domain ("inferd.Op(x)") and attributes that
- * are ints, lists of ints, or floats (with a point). In a body "cap v x" captures x of the parent as v. Tensors are written as in op_case.h. */
+ * outputs ("a,b = Op(x)"), absent inputs ("Op(x,,y)"), a domain ("inferd.Op(x)") and attributes: ints
+ * (axis=1), floats (with a point), lists of either (perm=1,0 scales=1.0,2.0), words (mode='linear').
+ * In a body "cap v x" captures x of the parent as v. Tensors are written as in op_case.h. */
 #ifndef TESTS_SUPPORT_GRAPH_CASE_H
 #define TESTS_SUPPORT_GRAPH_CASE_H
 
