@@ -2,6 +2,7 @@
  * Sealing: the last rewriting of a graph, after which it never changes. All walks are iterative and
  * linear in nodes and edges; only bodies recurse, to the depth that the reader allows. */
 #include "engine/graph.h"
+#include "engine/graph_hoist.h"
 #include "engine/op.h"
 
 #include <stdlib.h>
@@ -116,27 +117,30 @@ static enum engine_status gather_captures(struct sealing *sealing, struct node *
     return ENGINE_OK;
 }
 
-static enum engine_status seal_bodies(struct sealing *sealing, struct engine_error *err)
+/* Bodies first: what they need from outside counts as input of their nodes, and what they compute from
+ * constants moves out, which adds nodes here. */
+static enum engine_status seal_bodies(struct graph *graph, struct engine_error *err)
 {
-    struct graph *graph = sealing->graph;
-    enum engine_status status;
+    enum engine_status status = ENGINE_OK;
     struct graph *body;
 
     for (int i = 0; i < graph->n_nodes; i++) {
-        struct node *node = &graph->nodes[i];
-
-        if (node->removed)
-            continue;
-        for (size_t k = 0; (body = node_body(node, k)) != NULL; k++) {
-            status = seal(body, err);
-            if (status != ENGINE_OK)
-                return status;
+        for (size_t k = 0; (body = node_body(&graph->nodes[i], k)) != NULL; k++) {
+            if (!graph->nodes[i].removed && status == ENGINE_OK)
+                status = seal(body, err);
         }
-        status = gather_captures(sealing, node, err);
-        if (status != ENGINE_OK)
-            return status;
     }
-    return ENGINE_OK;
+    return status;
+}
+
+static enum engine_status gather_all_captures(struct sealing *sealing, struct engine_error *err)
+{
+    enum engine_status status = ENGINE_OK;
+
+    for (int i = 0; i < sealing->graph->n_nodes && status == ENGINE_OK; i++)
+        if (!sealing->graph->nodes[i].removed)
+            status = gather_captures(sealing, &sealing->graph->nodes[i], err);
+    return status;
 }
 
 static bool is_source(const struct value *value, bool is_input)
@@ -449,7 +453,7 @@ static void mark_host(struct sealing *sealing)
 static enum engine_status seal_steps(struct sealing *sealing, struct engine_error *err)
 {
     struct graph *graph = sealing->graph;
-    enum engine_status status = seal_bodies(sealing, err);
+    enum engine_status status = gather_all_captures(sealing, err);
 
     if (status == ENGINE_OK)
         status = mark_live(sealing, err);
@@ -457,6 +461,8 @@ static enum engine_status seal_steps(struct sealing *sealing, struct engine_erro
         status = sort(sealing, err);
     if (status == ENGINE_OK)
         status = reorder(sealing, err);
+    if (status == ENGINE_OK && graph->parent != NULL)
+        status = graph_hoist(graph, err);
     if (status != ENGINE_OK)
         return status;
     mark_reads(sealing);
@@ -474,8 +480,10 @@ static enum engine_status seal_steps(struct sealing *sealing, struct engine_erro
 static enum engine_status seal(struct graph *graph, struct engine_error *err)
 {
     struct sealing sealing = {0};
-    enum engine_status status;
+    enum engine_status status = seal_bodies(graph, err);
 
+    if (status != ENGINE_OK)
+        return status;
     if (sealing_init(&sealing, graph))
         status = seal_steps(&sealing, err);
     else

@@ -16,6 +16,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/error.c %D%/error.h \
 	%D%/evaluate.c %D%/evaluate.h \
 	%D%/graph.c %D%/graph.h \
+	%D%/graph_hoist.c %D%/graph_hoist.h \
 	%D%/graph_resolve.c \
 	%D%/graph_seal.c \
 	%D%/memory_plan.c %D%/memory_plan.h \

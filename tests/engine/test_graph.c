@@ -200,6 +200,7 @@ END_TEST
 static const struct op_def plain = {.name = "Plain"};
 static const struct op_def shape_op = {.name = "Shape", .flags = OP_SHAPE_ONLY};
 static const struct op_def reshape_op = {.name = "Reshape", .host_inputs = 1 << 1};
+static const struct op_def loop_op = {.name = "Loop", .flags = OP_DYNAMIC};
 static const struct op_def random_op = {.name = "Random", .flags = OP_RANDOM};
 
 /* y = Reshape(x + w * w, Gather(Shape(x), i)) */
@@ -267,6 +268,49 @@ START_TEST(seal_gathers_captures_once)
         ck_assert_int_eq(body[i]->captures[0].value, captured[i]);
         ck_assert_int_eq(body[i]->captures[0].node_input, 1);
     }
+}
+END_TEST
+
+/* A loop's body that packs its weights: r = Mul(t, Neg(k)), and Neg(Neg(k)) in a body of the body. */
+START_TEST(seal_moves_constant_work_out_of_bodies)
+{
+    struct engine_error err = {0};
+    int m = input("m"), y;
+    struct graph *outer = graph_create(arena, graph), *inner = graph_create(arena, outer);
+    struct attribute attribute = {.name = "body", .type = ATTRIBUTE_GRAPH};
+    static float data[4];
+    struct tensor tensor = {DTYPE_F32, {1, {4}}, data};
+    int k = graph_add_constant(outer, "k", &tensor), t = graph_add_value(outer, "t"), neg, r, caught;
+
+    y = apply(graph, "Loop", "loop", m, VALUE_ABSENT);
+    neg = apply(outer, "Neg", "neg", k, VALUE_ABSENT);
+    graph_add_input(outer, t);
+    r = apply(outer, "Mul", "r", t, neg);
+    graph_add_output(outer, r);
+    graph_add_output(outer, apply(outer, "Loop", "nested", t, VALUE_ABSENT));
+    caught = graph_add_capture(inner, "k", k);
+    graph_add_output(inner, apply(inner, "Abs", "twice",
+                                  apply(inner, "Neg", "once", caught, VALUE_ABSENT), VALUE_ABSENT));
+    attribute.g = outer;
+    ck_assert(node_set_attribute(graph, &graph->nodes[0], &attribute));
+    attribute.g = inner;
+    ck_assert(node_set_attribute(outer, &outer->nodes[2], &attribute));
+    for (int i = 0; i < outer->n_nodes; i++)
+        outer->nodes[i].op = i == 2 ? &loop_op : &plain;
+    for (int i = 0; i < inner->n_nodes; i++)
+        inner->nodes[i].op = &plain;
+    graph->nodes[0].op = &loop_op;
+    graph_add_output(graph, y);
+    ck_assert_int_eq(graph_seal(graph, &err), ENGINE_OK);
+
+    ck_assert_int_eq(inner->n_nodes, 0);
+    ck_assert_int_eq(outer->n_nodes, 2);
+    ck_assert_int_eq(graph->n_prologue, 3);
+    ck_assert_int_eq(graph->n_nodes, 4);
+    ck_assert_int_eq(inner->n_captures, 1);
+    ck_assert_int_eq(outer->n_captures, 2);
+    /* k twice (each body's own copy would do), neg and twice. */
+    ck_assert_int_ge(graph->n_weight_slots - graph->n_constant_slots, 2);
 }
 END_TEST
 
@@ -351,6 +395,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, unsupported_nodes_are_named_ten_at_most);
     tcase_add_test(tc, seal_marks_prologue_slots_and_host_values);
     tcase_add_test(tc, seal_gathers_captures_once);
+    tcase_add_test(tc, seal_moves_constant_work_out_of_bodies);
     tcase_add_test(tc, replaced_values_are_replaced_in_captures);
     tcase_add_test(tc, a_hundred_thousand_nodes_are_edited_and_sealed);
     tcase_add_test(tc, attributes_have_defaults_and_are_replaced);
