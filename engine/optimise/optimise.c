@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/optimise/optimise.h"
 
-/* Bodies have no prologue: what packs or folds weights would run in each iteration there. */
-static const struct {
-    bool (*run)(struct graph *graph);
-    bool in_bodies;
-} passes[] = {
-    {optimise_remove_no_ops, true},
-    {optimise_fold_norm, false},
-    {optimise_fuse_layer_norm, true},
-    {optimise_fuse_gelu, true},
-    {optimise_fuse_swish, true},
-    {optimise_remove_dead, true},
-    {optimise_pack_gemm, false},
-    {optimise_fuse_epilogue, false},
+/* In bodies too: what packs or folds weights there is moved to the prologue by graph_seal(). */
+static bool (*const passes[])(struct graph *graph) = {
+    optimise_remove_no_ops,  optimise_fold_norm,   optimise_fuse_layer_norm, optimise_fuse_gelu,
+    optimise_fuse_swish,     optimise_remove_dead, optimise_pack_gemm,       optimise_fuse_epilogue,
 };
 
 /* Depth is bounded by the reader. */
@@ -25,7 +16,7 @@ static bool run_passes(struct graph *graph)
         if (!graph->nodes[n].removed && !optimise_bodies(&graph->nodes[n]))
             return false;
     for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++)
-        if ((graph->parent == NULL || passes[i].in_bodies) && !passes[i].run(graph))
+        if (!passes[i](graph))
             return false;
     return true;
 }
