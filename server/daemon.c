@@ -61,6 +61,11 @@ static int open_listeners(const struct daemon *daemon, struct listener *listener
     return count;
 }
 
+static void flush_scheduler(void *scheduler)
+{
+    scheduler_flush(scheduler);
+}
+
 static int start_http(struct daemon *daemon)
 {
     struct listener listeners[LISTENERS_MAX];
@@ -68,6 +73,8 @@ static int start_http(struct daemon *daemon)
     struct http_server_config config = {.options = daemon->options, .services = &daemon->services,
                                         .log = daemon->log, .metrics = daemon->metrics,
                                         .routes = routes, .listeners = listeners,
+                                        .turn_ended = flush_scheduler,
+                                        .turn_arg = daemon->scheduler,
                                         .drained = lifecycle_drained, .arg = daemon};
 
     config.n_listeners = open_listeners(daemon, listeners, &problem);

@@ -165,6 +165,6 @@ void prediction_start(struct prediction *prediction, int64_t timeout_us)
         return;
     job->is_abandoned = prediction_is_abandoned;   /* can be asked only of a deferred exchange */
     exchange_defer(prediction->exchange);
-    if (!scheduler_submit(scheduler, job, &problem))
+    if (!scheduler_queue(scheduler, job, &problem))   /* flushed when the turn ends */
         prediction_fail(prediction, &problem);
 }

@@ -37,6 +37,8 @@ static void turn(struct http_loop *loop)
     unsigned int before = loop->activity;
 
     MHD_run(loop->mhd);
+    if (loop->server->config.turn_ended != NULL && loop->activity != before)
+        loop->server->config.turn_ended(loop->server->config.turn_arg);
     if (MHD_get_timeout(loop->mhd, &wait_ms) != MHD_YES) {
         loop->fruitless = 0;
         uv_idle_stop(&loop->mhd_again);

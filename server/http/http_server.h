@@ -25,6 +25,9 @@ struct http_server_config {
     const struct route *routes;
     const struct listener *listeners;    /* taken over: closed by the server */
     int n_listeners;
+    /* A network thread has handled all that had arrived; may be NULL. From that thread. */
+    void (*turn_ended)(void *turn_arg);
+    void *turn_arg;
     /* After http_server_drain(): the last connection is gone. From a network thread. */
     void (*drained)(void *arg);
     void *arg;

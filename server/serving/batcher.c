@@ -369,3 +369,19 @@ bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t
     queue->running++;
     return true;
 }
+
+double batcher_backlog_ns(const struct batcher *batcher)
+{
+    const struct model_queue *queue = batcher->turn;
+    double ns = 0;
+
+    if (queue == NULL)
+        return 0;
+    do {
+        double cost_ns = cost_model_estimate(&queue->cost, queue->rows);
+
+        ns += cost_ns > 0 ? cost_ns : INFINITY;
+        queue = queue->next;
+    } while (queue != batcher->turn);
+    return ns;
+}

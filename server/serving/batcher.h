@@ -78,6 +78,8 @@ bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t
 /* Expected ns of a run; 0 when nothing is known yet. */
 double cost_model_estimate(const struct cost_model *cost, int64_t rows);
 void cost_model_learn(struct cost_model *cost, int64_t rows, uint64_t ns);
+/* Expected ns that one worker needs for all that waits; infinite when some model's cost is unknown. */
+double batcher_backlog_ns(const struct batcher *batcher);
 /* Expected ns until a job of `queue` that arrives now is done. */
 double batcher_wait_estimate(const struct batcher *batcher, const struct model_queue *queue,
                              int64_t rows);

@@ -24,7 +24,8 @@
 enum {
     WORKERS_MAX = 256,
     INLINE_WORKERS_MAX = 16,             /* more network threads than this do not run inline at once */
-    SPIN_NS = 20000                      /* about what it costs to sleep and be woken */
+    SPIN_NS = 20000,                     /* about what it costs to sleep and be woken */
+    BACKLOG_NS = 200000                  /* less work than this waits for a worker that is up */
 };
 
 struct worker_thread {
@@ -42,13 +43,14 @@ struct scheduler {
     pthread_cond_t wake;                 /* workers */
     pthread_cond_t watch;                /* the thread that answers what waits too long */
     struct batcher batcher;
-    int sleeping, spinning;
+    int sleeping, spinning, running;     /* workers */
     bool closed, stopping;
     uint64_t watch_ns;                   /* when the watch looks next */
     struct worker *inline_workers[INLINE_WORKERS_MAX];
     int n_inline_idle;
     _Atomic int64_t pending, finished;
     _Atomic int64_t waiting;             /* batcher.jobs, for those who spin without the lock */
+    _Atomic bool unflushed;              /* jobs were queued since the last flush */
     pthread_t watch_thread;
     bool watch_started;
     int n_workers, n_started;
@@ -58,6 +60,16 @@ struct scheduler {
 static void scheduler_note_waiting(struct scheduler *scheduler)
 {
     atomic_store_explicit(&scheduler->waiting, scheduler->batcher.jobs, memory_order_relaxed);
+}
+
+/* Holds the lock. A worker that runs or spins looks at the queue again before it sleeps, so a little
+ * work can wait for it, and grows into a batch meanwhile; only more is worth another's wake-up. */
+static bool worth_waking(const struct scheduler *scheduler)
+{
+    if (scheduler->sleeping == 0 || scheduler->batcher.jobs == 0)
+        return false;
+    return scheduler->running + scheduler->spinning == 0 ||
+           batcher_backlog_ns(&scheduler->batcher) > BACKLOG_NS;
 }
 
 /* Answers what was dropped: each is late, or its client has gone. */
@@ -161,12 +173,16 @@ static void *worker_main(void *arg)
             rest(scheduler, turn.look_again_ns, &spun);
             continue;
         }
+        scheduler->running++;
+        if (worth_waking(scheduler))
+            pthread_cond_signal(&scheduler->wake);
         pthread_mutex_unlock(&scheduler->lock);
         answer_dropped(scheduler, turn.dropped);
         if (turn.jobs != NULL)
             run_turn(scheduler, self->worker, &turn);
         spun = false;
         pthread_mutex_lock(&scheduler->lock);
+        scheduler->running--;
     }
     pthread_mutex_unlock(&scheduler->lock);
     return NULL;
@@ -343,11 +359,11 @@ bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job)
     return true;
 }
 
-bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct problem *problem)
+bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct problem *problem)
 {
     struct model_stats *stats = job->entry->stats;
     int64_t rows = job->rows;
-    bool taken = false, wake = false, watch = false;
+    bool taken = false, watch = false;
 
     pthread_mutex_lock(&scheduler->lock);
     if (scheduler->closed) {
@@ -356,17 +372,37 @@ bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct
     } else if (batcher_push(&scheduler->batcher, job, clock_now_ns(), problem)) {
         taken = true;
         atomic_fetch_add(&scheduler->pending, 1);
+        atomic_store_explicit(&scheduler->unflushed, true, memory_order_relaxed);
         stats_queue_rows(stats, rows);
-        scheduler_note_waiting(scheduler);
-        wake = scheduler->sleeping > 0 && scheduler->batcher.jobs > scheduler->spinning;
         watch = job->deadline_ns < scheduler->watch_ns;
         if (watch)
             scheduler->watch_ns = job->deadline_ns;
     }
     pthread_mutex_unlock(&scheduler->lock);
-    if (wake)
-        pthread_cond_signal(&scheduler->wake);
     if (watch)
         pthread_cond_signal(&scheduler->watch);
+    return taken;
+}
+
+void scheduler_flush(struct scheduler *scheduler)
+{
+    bool wake;
+
+    if (!atomic_load_explicit(&scheduler->unflushed, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&scheduler->lock);
+    atomic_store_explicit(&scheduler->unflushed, false, memory_order_relaxed);
+    scheduler_note_waiting(scheduler);
+    wake = worth_waking(scheduler);
+    pthread_mutex_unlock(&scheduler->lock);
+    if (wake)
+        pthread_cond_signal(&scheduler->wake);
+}
+
+bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct problem *problem)
+{
+    bool taken = scheduler_queue(scheduler, job, problem);
+
+    scheduler_flush(scheduler);
     return taken;
 }

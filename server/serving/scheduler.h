@@ -51,5 +51,9 @@ bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job);
 /* Takes the job over. False (job untouched, `problem` set: 503 with Retry-After, 504) when the queue
  * is full or the deadline cannot be met. Any thread. */
 bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct problem *problem);
+/* The same in two halves: a network thread queues what its turn brings, then flushes once, so that what
+ * arrived together is computed together and one worker is woken for all of it. */
+bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct problem *problem);
+void scheduler_flush(struct scheduler *scheduler);
 
 #endif
