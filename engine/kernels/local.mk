@@ -3,14 +3,18 @@ engine_libengine_a_SOURCES += \
 	%D%/activation.c %D%/activation.h \
 	%D%/attention.c %D%/attention.h \
 	%D%/conv.c %D%/conv.h \
+	%D%/conv_last.c %D%/conv_last.h \
+	%D%/conv_places.c %D%/conv_places.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
+	%D%/depthwise.c %D%/depthwise.h \
 	%D%/fft.c %D%/fft.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
 	%D%/optimiser.c %D%/optimiser.h \
 	%D%/packed.c %D%/packed.h \
+	%D%/pool_last.c %D%/pool_last.h %D%/pool_last_body.h \
 	%D%/random.c %D%/random.h \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/reduce.c %D%/reduce.h %D%/reduce_body.h \

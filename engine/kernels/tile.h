@@ -44,6 +44,7 @@ struct tile_kernels {
     tile_fn *narrow[TILE_ROWS_MAX + 1][TILE_VECTORS_MAX + 1];   /* [rows][vectors of the panel] */
     int wide_panels[TILE_WIDE_ROWS_MAX + 1];         /* [rows]: full panels that wide[rows] takes at once */
     tile_fn *wide[TILE_WIDE_ROWS_MAX + 1];
+    tile_fn *depthwise[2][TILE_VECTORS_MAX + 1];    /* [one row or TILE_ROWS_MAX][vectors] */
 };
 
 /* Those of cpu_isa(). */

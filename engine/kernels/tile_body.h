@@ -92,6 +92,43 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
     }
 }
 
+/* Each column has its own left element: sums[r][v] += left[r][v] * right[v]. The weights of a tap are
+ * panel_step floats. */
+INLINE void NAME(depthwise)(const struct tile *tile, const int rows, const int width)
+{
+    const size_t c_step = tile->c_step;
+    const float *weights = tile->weights;
+    float *c = tile->c;
+    vec sums[TILE_ROWS_MAX][VECTORS];
+
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < width; v++)
+            sums[r][v] = tile->start != NULL
+                             ? NAME(load)(tile->start + (size_t)r * c_step + v * VECTOR)
+                             : (vec){0};
+    for (size_t t = 0; t < tile->taps; t++) {
+        const float *const *starts = tile->rows + t * tile->row_step;
+
+        UNROLL for (int r = 0; r < rows; r++) {
+            const float *left = starts[r] + tile->offset;
+
+            UNROLL for (int v = 0; v < width; v++)
+                sums[r][v] += NAME(load)(left + v * VECTOR) * NAME(load)(weights + v * VECTOR);
+        }
+        weights += tile->panel_step;
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        NAME(finish_row)(tile, width, sums[r]);
+        UNROLL for (int v = 0; v < width; v++)
+            *(NAME(vec_memory) *)(c + (size_t)r * c_step + v * VECTOR) = sums[r][v];
+    }
+}
+
+#define DEPTHWISE(rows, vectors) \
+    static void NAME(depthwise_##rows##_##vectors)(const struct tile *tile) \
+    { \
+        NAME(depthwise)(tile, rows, vectors); \
+    }
 #define NARROW(rows, vectors) \
     static void NAME(narrow_##rows##_##vectors)(const struct tile *tile) \
     { \
@@ -104,11 +141,18 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
     }
 #if VECTORS == 4
 #define NARROW_ROWS(rows) NARROW(rows, 1) NARROW(rows, 2) NARROW(rows, 3) NARROW(rows, 4)
+#define DEPTHWISE_ROWS(rows) \
+    DEPTHWISE(rows, 1) DEPTHWISE(rows, 2) DEPTHWISE(rows, 3) DEPTHWISE(rows, 4)
+#define DEPTHWISE_ENTRY(rows) \
+    {NULL, NAME(depthwise_##rows##_1), NAME(depthwise_##rows##_2), NAME(depthwise_##rows##_3), \
+     NAME(depthwise_##rows##_4)}
 #define NARROW_ENTRY(rows) \
     [rows] = {NULL, NAME(narrow_##rows##_1), NAME(narrow_##rows##_2), NAME(narrow_##rows##_3), \
               NAME(narrow_##rows##_4)}
 #else
 #define NARROW_ROWS(rows) NARROW(rows, 1) NARROW(rows, 2)
+#define DEPTHWISE_ROWS(rows) DEPTHWISE(rows, 1) DEPTHWISE(rows, 2)
+#define DEPTHWISE_ENTRY(rows) {NULL, NAME(depthwise_##rows##_1), NAME(depthwise_##rows##_2)}
 #define NARROW_ENTRY(rows) [rows] = {NULL, NAME(narrow_##rows##_1), NAME(narrow_##rows##_2)}
 #endif
 
@@ -121,6 +165,8 @@ NARROW_ROWS(6)
 WIDE(1)
 WIDE(2)
 WIDE(3)
+DEPTHWISE_ROWS(1)
+DEPTHWISE_ROWS(6)
 
 static const struct tile_kernels NAME(table) = {
     .vector = VECTOR,
@@ -129,8 +175,12 @@ static const struct tile_kernels NAME(table) = {
                NARROW_ENTRY(6)},
     .wide_panels = {0, WIDE_1, WIDE_2, WIDE_3},
     .wide = {NULL, NAME(wide_1), NAME(wide_2), NAME(wide_3)},
+    .depthwise = {DEPTHWISE_ENTRY(1), DEPTHWISE_ENTRY(6)},
 };
 
+#undef DEPTHWISE
+#undef DEPTHWISE_ROWS
+#undef DEPTHWISE_ENTRY
 #undef NARROW
 #undef NARROW_ROWS
 #undef NARROW_ENTRY

@@ -34,6 +34,7 @@
     X(norm_axes) \
     X(optimiser) \
     X(optional) \
+    X(packed_conv) \
     X(packed_gemm) \
     X(pad) \
     X(pool) \

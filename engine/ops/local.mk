@@ -33,6 +33,7 @@ engine_libengine_a_SOURCES += \
 	%D%/operands.c %D%/operands.h \
 	%D%/optimiser.c \
 	%D%/optional.c \
+	%D%/packed_conv.c \
 	%D%/packed_gemm.c \
 	%D%/pad.c \
 	%D%/pool.c \

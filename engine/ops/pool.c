@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * MaxPool, AveragePool, LpPool and their global forms, for planes stored channel by channel. */
+ * MaxPool, AveragePool, LpPool and their global forms, for planes stored channel by channel; and, as
+ * inferd.MaxPoolLast and so on, those that engine/optimise/channels_last.c makes, for float images
+ * whose channels are the last dimension. */
+#include "engine/kernels/pool_last.h"
 #include "engine/kernels/window_pool.h"
 #include "engine/op.h"
 #include "engine/ops/families.h"
@@ -17,6 +20,7 @@ struct pool_params {
     struct window_form form;
     enum pool_kind kind;
     bool global;
+    bool last;                  /* channels are the last dimension */
     bool column_major;          /* of MaxPool's indices */
     enum window_mean mean;
     int64_t p;
@@ -27,11 +31,18 @@ static enum engine_status pool_init(const struct op_init *init, struct engine_er
     static const struct {
         const char *name;
         enum pool_kind kind;
-        bool global;
+        bool global, last;
     } kinds[] = {
-        {"MaxPool", POOL_MAX, false},          {"AveragePool", POOL_AVERAGE, false},
-        {"LpPool", POOL_NORM, false},          {"GlobalMaxPool", POOL_MAX, true},
-        {"GlobalAveragePool", POOL_AVERAGE, true}, {"GlobalLpPool", POOL_NORM, true},
+        {"MaxPool", POOL_MAX, false, false},
+        {"AveragePool", POOL_AVERAGE, false, false},
+        {"LpPool", POOL_NORM, false, false},
+        {"GlobalMaxPool", POOL_MAX, true, false},
+        {"GlobalAveragePool", POOL_AVERAGE, true, false},
+        {"GlobalLpPool", POOL_NORM, true, false},
+        {"MaxPoolLast", POOL_MAX, false, true},
+        {"AveragePoolLast", POOL_AVERAGE, false, true},
+        {"GlobalMaxPoolLast", POOL_MAX, true, true},
+        {"GlobalAveragePoolLast", POOL_AVERAGE, true, true},
     };
     struct pool_params *params = init->params;
     const struct node *node = init->node;
@@ -43,6 +54,7 @@ static enum engine_status pool_init(const struct op_init *init, struct engine_er
         if (strcmp(node->op_type, kinds[i].name) == 0) {
             params->kind = kinds[i].kind;
             params->global = kinds[i].global;
+            params->last = kinds[i].last;
         }
     }
     if (!params->global && !params->form.has_kernel)
@@ -59,16 +71,16 @@ static enum engine_status pool_init(const struct op_init *init, struct engine_er
 static const char *pool_window(const struct pool_params *params, const struct shape *x,
                                struct window *ret)
 {
-    int rank = x->rank - 2;
+    int rank = x->rank - 2, first = params->last ? 1 : 2;
 
     if (rank < 1)
         return "input must have a batch, channels and at least one spatial dimension";
     if (!params->global)
         return window_fit(&params->form, rank,
-                          x->dims + 2, params->form.kernel + WINDOW_DIMS - params->form.rank, ret);
+                          x->dims + first, params->form.kernel + WINDOW_DIMS - params->form.rank, ret);
     *ret = (struct window){.in = {1, 1, 1}, .out = {1, 1, 1}, .kernel = {1, 1, 1},
                            .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
-    ret->in[2] = ret->kernel[2] = shape_product(x, 2, x->rank);
+    ret->in[2] = ret->kernel[2] = shape_product(x, first, first + rank);
     return NULL;
 }
 
@@ -86,8 +98,11 @@ static enum engine_status pool_infer(struct op_infer *infer, struct engine_error
                        shape_text(&x->shape, text, sizeof(text)));
     infer->outputs[0].dtype = x->dtype;
     *out = x->shape;
-    for (int i = 2; i < out->rank; i++)
-        out->dims[i] = params->global ? 1 : window.out[i - 2 + WINDOW_DIMS - (out->rank - 2)];
+    for (int i = 0; i < out->rank - 2; i++)
+        out->dims[i + (params->last ? 1 : 2)] =
+            params->global ? 1 : window.out[i + WINDOW_DIMS - (out->rank - 2)];
+    if (params->last)
+        infer->scratch_bytes = pool_last_scratch(infer->threads);
     if (infer->n_outputs > 1) {
         infer->outputs[1].dtype = DTYPE_I64;
         infer->outputs[1].shape = *out;
@@ -158,11 +173,33 @@ static enum engine_status pool_op_run(const struct op_call *call, struct engine_
     return ENGINE_OK;
 }
 
+static enum engine_status pool_last_op_run(const struct op_call *call, struct engine_error *err)
+{
+    const struct pool_params *params = call->params;
+    const struct tensor *x = call->inputs[0];
+    struct pool_last pooling = {.kind = params->kind == POOL_MAX ? POOL_LAST_MAX : POOL_LAST_MEAN,
+                                .mean = params->mean, .images = x->shape.dims[0],
+                                .channels = x->shape.dims[x->shape.rank - 1], .x = x->data,
+                                .y = call->outputs[0]->data};
+    const char *problem = pool_window(params, &x->shape, &pooling.window);
+
+    if (problem != NULL)
+        return op_fail(call->node, err, "%s", problem);
+    pool_last_run(&pooling, call->scratch, call->pool);
+    return ENGINE_OK;
+}
+
 #define POOL_ENTRY(NAME, DTYPES, OUTPUTS_MAX) \
     {.domain = "", .name = NAME, .since = 1, .inputs_min = 1, .inputs_max = 1, .outputs_min = 1, \
      .outputs_max = OUTPUTS_MAX, .flags = OP_PARALLEL, .dtypes = DTYPES, \
      .params_size = sizeof(struct pool_params), .init = pool_init, .infer = pool_infer, \
      .run = pool_op_run}
+
+#define POOL_LAST_ENTRY(NAME) \
+    {.domain = "inferd", .name = NAME, .since = 1, .inputs_min = 1, .inputs_max = 1, \
+     .outputs_min = 1, .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = DTYPE_BIT(DTYPE_F32), \
+     .params_size = sizeof(struct pool_params), .init = pool_init, .infer = pool_infer, \
+     .run = pool_last_op_run}
 
 const struct op_def ops_pool[] = {
     POOL_ENTRY("MaxPool", MAX_DTYPES, 2),
@@ -171,5 +208,9 @@ const struct op_def ops_pool[] = {
     POOL_ENTRY("GlobalMaxPool", MAX_DTYPES, 1),
     POOL_ENTRY("GlobalAveragePool", POOL_DTYPES, 1),
     POOL_ENTRY("GlobalLpPool", POOL_DTYPES, 1),
+    POOL_LAST_ENTRY("MaxPoolLast"),
+    POOL_LAST_ENTRY("AveragePoolLast"),
+    POOL_LAST_ENTRY("GlobalMaxPoolLast"),
+    POOL_LAST_ENTRY("GlobalAveragePoolLast"),
     {0},
 };

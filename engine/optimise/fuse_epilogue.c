@@ -14,7 +14,8 @@ static bool is_product(const struct graph *graph, int index, int64_t *ret_column
 {
     const struct node *node = &graph->nodes[index];
 
-    if (node->removed || strcmp(node->domain, "inferd") != 0 || strcmp(node->op_type, "PackedGemm") != 0)
+    if (node->removed || strcmp(node->domain, "inferd") != 0 ||
+        (strcmp(node->op_type, "PackedGemm") != 0 && strcmp(node->op_type, "PackedConv") != 0))
         return false;
     *ret_columns = node_int(node, "columns", 0);
     return true;

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/channels_last.c \
 	%D%/fold_norm.c \
 	%D%/fuse_epilogue.c \
 	%D%/fuse_gelu.c \
 	%D%/fuse_layer_norm.c \
 	%D%/fuse_swish.c \
 	%D%/optimise.c %D%/optimise.h \
+	%D%/order.c %D%/order.h \
 	%D%/pack_gemm.c \
 	%D%/pattern.c %D%/pattern.h \
 	%D%/remove_dead.c \

@@ -3,8 +3,11 @@
 
 /* In bodies too: what packs or folds weights there is moved to the prologue by graph_seal(). */
 static bool (*const passes[])(struct graph *graph) = {
-    optimise_remove_no_ops,  optimise_fold_norm,   optimise_fuse_layer_norm, optimise_fuse_gelu,
-    optimise_fuse_swish,     optimise_remove_dead, optimise_pack_gemm,       optimise_fuse_epilogue,
+    optimise_remove_no_ops,   optimise_fold_norm,
+    optimise_fuse_layer_norm, optimise_fuse_gelu,
+    optimise_fuse_swish,      optimise_remove_dead,
+    optimise_pack_gemm,       optimise_channels_last,
+    optimise_remove_dead,     optimise_fuse_epilogue,
 };
 
 /* Depth is bounded by the reader. */

@@ -124,6 +124,44 @@ static const struct row {
     {"Gemm and BatchNormalization", "in x f32[N,5]; const w f32[7,5] ~; const c f32[7] ~;"
      "const s f32[7] ~; const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2;"
      "g = Gemm(x,w,c) transB=1; y = BatchNormalization(g,s,b,m,v); out y", "PackedGemm"},
+
+    {"Conv", "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const b f32[7] ~; y = Conv(x,w,b) pads=1,1,1,1; out y",
+     "Transpose PackedConv Transpose"},
+    {"Conv, BatchNormalization, Relu", "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const s f32[7] ~;"
+     "const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2; c = Conv(x,w);"
+     "n = BatchNormalization(c,s,b,m,v); y = Relu(n); out y", "Transpose PackedConv Transpose"},
+    {"ConvTranspose and BatchNormalization", "in x f32[N,3,5,4]; const w f32[3,7,3,3] ~; const s f32[7] ~;"
+     "const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2; c = ConvTranspose(x,w);"
+     "y = BatchNormalization(c,s,b,m,v); out y", "ConvTranspose"},
+    {"residual block", "in x f32[N,8,6,7]; const w f32[8,8,3,3] ~; const v f32[8,8,1,1] ~; const b f32[8] ~;"
+     "c = Conv(x,w,b) pads=1,1,1,1; r = Relu(c); d = Conv(r,v); s = Add(d,x); t = Add(s,r); y = Relu(t);"
+     "out y", "Transpose PackedConv PackedConv Add Relu Transpose"},
+    {"pools follow", "in x f32[N,3,9,8]; const w f32[10,3,3,3] ~; c = Conv(x,w); r = Relu(c);"
+     "m = MaxPool(r) kernel_shape=2,2 strides=2,1 pads=1,0,1,1; a = AveragePool(m) kernel_shape=2,3 pads=0,1,1,1;"
+     "g = GlobalAveragePool(a); f = Flatten(g); h = GlobalMaxPool(a); out f; out h",
+     "Transpose PackedConv MaxPoolLast AveragePoolLast GlobalAveragePoolLast Transpose Flatten"
+     " GlobalMaxPoolLast Transpose"},
+    {"branches are joined", "in x f32[N,3,9,8]; const w f32[10,3,1,1] ~; const v f32[5,3,1,1] ~; c = Conv(x,w);"
+     "d = Conv(x,v); j = Concat(c,d) axis=1; y = Relu(j); out y",
+     "Transpose PackedConv PackedConv Concat Relu Transpose"},
+    {"numbers for each channel", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[4,1,1] ~;"
+     "const q f32[1,4,1,1] ~; const k f32[] 0.5; c = Conv(x,w); m = Mul(c,p); a = PRelu(m,q); y = Sub(a,k);"
+     "out y", "Transpose PackedConv Mul PRelu Sub Transpose"},
+    {"numbers for each column do not follow", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[8] ~;"
+     "c = Conv(x,w); y = Mul(c,p); out y", "Transpose PackedConv Transpose Mul"},
+    {"gate", "in x f32[N,6,5,4]; const w f32[6,6,1,1] ~; c = Conv(x,w); g = GlobalAveragePool(c); s = Conv(g,w);"
+     "h = Sigmoid(s); y = Mul(c,h); out y",
+     "Transpose PackedConv GlobalAveragePoolLast PackedConv Mul Transpose"},
+    {"depthwise, groups, dilation", "in x f32[N,12,9,8]; const w f32[12,1,3,3] ~; const v f32[4,6,2,2] ~;"
+     "const b f32[12] ~; c = Conv(x,w,b) group=12 pads=1,1,1,1; r = Relu(c); y = Conv(r,v) group=2"
+     " dilations=2,1 strides=2,2; out y", "Transpose PackedConv PackedConv Transpose"},
+    {"one dimension", "in x f32[N,3,20]; const w f32[7,3,5] ~; y = Conv(x,w) pads=2,2; out y",
+     "Transpose PackedConv Transpose"},
+    {"three dimensions", "in x f32[N,2,4,5,6]; const w f32[3,2,2,3,2] ~; y = Conv(x,w) pads=1,0,1,0,1,0; out y",
+     "Transpose PackedConv Transpose"},
+    {"weights not constant", "in x f32[N,3,9,8]; in w f32[7,3,3,3]; y = Conv(x,w); out y", "Conv"},
+    {"indices wanted", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; c = Conv(x,w);"
+     "m,i = MaxPool(c) kernel_shape=2,2; out m; out i", "Transpose PackedConv Transpose MaxPool"},
 };
 
 /* The text with numbers in the place of each "~". */

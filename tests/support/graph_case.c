@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDS_MAX = 64, TEXT_MAX = 4096 };
+enum { IDS_MAX = 64, TEXT_MAX = (1 << 16) };
 
 static char *trim(char *text)
 {
