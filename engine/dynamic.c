@@ -162,16 +162,6 @@ static enum engine_status run_node(struct dynamic *dynamic, const struct node *n
     return ENGINE_OK;
 }
 
-static enum engine_status run_nodes(struct dynamic *dynamic, const struct graph *graph,
-                                    struct tensor *values, struct engine_error *err)
-{
-    enum engine_status status = ENGINE_OK;
-
-    for (int n = graph->n_prologue; n < graph->n_nodes && status == ENGINE_OK; n++)
-        status = run_node(dynamic, &graph->nodes[n], values, err);
-    return status;
-}
-
 static struct tensor with_data(struct tensor tensor)
 {
     if (tensor.data == NULL)
@@ -187,7 +177,7 @@ enum engine_status dynamic_run_body(const struct op_call *call, const struct gra
     size_t mark = arena_mark(dynamic->temporary);
     size_t n_values = (size_t)body->n_values;
     struct tensor *values = arena_calloc(dynamic->temporary, n_values, sizeof(*values));
-    enum engine_status status;
+    enum engine_status status = ENGINE_OK;
 
     if (values == NULL)
         return over_budget(dynamic, sizeof(*values) * n_values, err);
@@ -199,24 +189,12 @@ enum engine_status dynamic_run_body(const struct op_call *call, const struct gra
     for (int i = 0; i < body->n_captures; i++)
         if (call->inputs[body->captures[i].node_input] != NULL)
             values[body->captures[i].value] = *call->inputs[body->captures[i].node_input];
-    status = run_nodes(dynamic, body, values, err);
+    for (int n = 0; n < body->n_nodes && status == ENGINE_OK; n++)
+        status = run_node(dynamic, &body->nodes[n], values, err);
     for (int i = 0; i < body->n_outputs && status == ENGINE_OK; i++)
         outputs[i] = values[body->outputs[i]];
     arena_reset(dynamic->temporary, mark);
     return status;
-}
-
-/* The caller's data may stand at odd addresses. */
-static enum engine_status seed_input(struct dynamic *dynamic, const struct tensor *input,
-                                     struct tensor *value, struct engine_error *err)
-{
-    size_t size = dtype_size(input->dtype);
-    size_t unit = size > 8 ? 8 : size;
-
-    *value = with_data(*input);
-    if (unit > 1 && ((uintptr_t)value->data & (unit - 1)) != 0)
-        return copy_plain(dynamic, input, value, err);
-    return ENGINE_OK;
 }
 
 /* Outputs outlive the caller's inputs and the weights: views of those are copied. */
@@ -230,37 +208,37 @@ static enum engine_status take_output(struct dynamic *dynamic, const struct tens
     return ENGINE_OK;
 }
 
-static enum engine_status run_whole(struct dynamic *dynamic, const struct graph *graph,
-                                    const struct tensor *inputs, struct tensor *outputs,
-                                    struct engine_error *err)
+static enum engine_status run_deferred(struct dynamic *dynamic, const struct plan *plan,
+                                       const struct tensor *tensors, struct tensor *outputs,
+                                       struct engine_error *err)
 {
+    const struct graph *graph = plan->model->graph;
     struct tensor *values =
         arena_calloc(dynamic->temporary, (size_t)graph->n_values, sizeof(*values));
     enum engine_status status = ENGINE_OK;
 
     if (values == NULL)
         return over_budget(dynamic, sizeof(*values) * (size_t)graph->n_values, err);
-    for (int slot = 0; slot < graph->n_weight_slots; slot++)
-        values[graph->weight_values[slot]] = with_data(dynamic->weights->slots[slot]);
-    for (int i = 0; i < graph->n_inputs && status == ENGINE_OK; i++)
-        status = seed_input(dynamic, &inputs[i], &values[graph->inputs[i]], err);
-    if (status == ENGINE_OK)
-        status = run_nodes(dynamic, graph, values, err);
+    for (int i = 0; i < plan->n_seeds; i++)
+        values[plan->seeds[i].value] = with_data(tensors[plan->seeds[i].tensor]);
+    for (int i = 0; i < plan->n_deferred && status == ENGINE_OK; i++)
+        status = run_node(dynamic, &graph->nodes[plan->deferred[i]], values, err);
     for (int i = 0; i < graph->n_outputs && status == ENGINE_OK; i++)
-        status = take_output(dynamic, &values[graph->outputs[i]], &outputs[i], err);
+        if (plan->outputs[i] < 0)
+            status = take_output(dynamic, &values[graph->outputs[i]], &outputs[i], err);
     return status;
 }
 
-enum engine_status dynamic_run(struct dynamic *dynamic, const struct graph *graph,
-                               const struct tensor *inputs, struct tensor *outputs,
-                               struct engine_error *err)
+enum engine_status dynamic_run_deferred(struct dynamic *dynamic, const struct plan *plan,
+                                        const struct tensor *tensors, struct tensor *outputs,
+                                        struct engine_error *err)
 {
     enum engine_status status;
 
     dynamic->temporary = arena_create(dynamic->bytes_max);
     if (dynamic->temporary == NULL)
         return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for a run");
-    status = run_whole(dynamic, graph, inputs, outputs, err);
+    status = run_deferred(dynamic, plan, tensors, outputs, err);
     arena_destroy(dynamic->temporary);
     dynamic->temporary = NULL;
     return status;

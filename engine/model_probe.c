@@ -240,7 +240,7 @@ static bool try_plans(struct probe *probe)
     struct plan *one = plan_rows(probe, 1);
     struct plan *two = one != NULL ? plan_rows(probe, 2) : NULL;
     struct plan *three = two != NULL ? plan_rows(probe, ROWS) : NULL;
-    bool good = three != NULL && !one->dynamic && !two->dynamic && !three->dynamic &&
+    bool good = three != NULL && one->n_deferred == 0 && two->n_deferred == 0 && three->n_deferred == 0 &&
                 outputs_scale(probe, one, 1, three) && outputs_scale(probe, two, 2, three) &&
                 outputs_scale(probe, three, ROWS, three) && rows_agree(probe, three, one);
 

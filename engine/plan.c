@@ -2,6 +2,7 @@
  * Plans: making one, the model's cache of them, and what can be asked of one. */
 #include "engine/plan_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,14 +39,6 @@ static struct plan *plan_alloc(struct model *model, const struct shape *input_sh
     return plan;
 }
 
-static bool has_containers(const struct model_signature *signature)
-{
-    for (int i = 0; i < signature->n_inputs; i++)
-        if (signature->inputs[i].dtype == DTYPE_SEQUENCE || signature->inputs[i].dtype == DTYPE_OPTIONAL)
-            return true;
-    return false;
-}
-
 struct plan *plan_create(struct model *model, const struct shape *input_shapes, int threads,
                          bool rows_free, struct engine_error *err)
 {
@@ -60,9 +53,8 @@ struct plan *plan_create(struct model *model, const struct shape *input_shapes, 
     if (builder.plan == NULL || builder.temporary == NULL || builder.scratch == NULL) {
         status = engine_error_set(err, ENGINE_NO_MEMORY, "out of memory while planning");
     } else {
-        builder.plan->dynamic = has_containers(&model->signature);
-        status = builder.plan->dynamic ? ENGINE_OK : plan_infer(&builder, err);
-        if (status == ENGINE_OK && !builder.plan->dynamic)
+        status = plan_infer(&builder, err);
+        if (status == ENGINE_OK)
             status = plan_layout(&builder, err);
     }
     arena_destroy(builder.temporary);
@@ -171,7 +163,7 @@ struct model *plan_model(const struct plan *plan)
 
 bool plan_is_dynamic(const struct plan *plan)
 {
-    return plan->dynamic;
+    return plan->n_deferred > 0;
 }
 
 size_t plan_arena_bytes(const struct plan *plan)
@@ -186,6 +178,7 @@ int plan_n_steps(const struct plan *plan)
 
 const struct shape *plan_output_shape(const struct plan *plan, int output)
 {
+    assert(plan->outputs[output] >= 0);
     return &plan->tensors[plan->outputs[output]].tensor.shape;
 }
 

@@ -18,10 +18,10 @@ struct plan *plan_ref(struct plan *plan);
 void plan_unref(struct plan *plan);
 struct model *plan_model(const struct plan *plan);
 
-/* True when shapes depend on data or the graph has strings, sequences or control flow: outputs are
- * known only after a run, and a run allocates. */
+/* True when some shapes depend on data or the graph has sequences or control flow: those nodes are run
+ * one by one after the others, their outputs are known only then, and a run allocates. */
 bool plan_is_dynamic(const struct plan *plan);
-/* Activations and scratch; 0 for a dynamic plan. */
+/* Activations and scratch of what is planned. */
 size_t plan_arena_bytes(const struct plan *plan);
 int plan_n_steps(const struct plan *plan);
 /* Static plans only. */

@@ -19,7 +19,7 @@ struct scope {
 /* One node in its scope. */
 struct site {
     const struct node *node;
-    const struct graph *graph;
+    const struct scope *scope;
     const int *input_ids, *output_ids;
     struct tensor *inputs, *outputs;
 };
@@ -76,7 +76,7 @@ static bool is_foldable(const struct site *site)
         if (node->outputs[i] == VALUE_ABSENT)
             continue;
         bytes += tensor_bytes(&site->outputs[i]);
-        host = host || site->graph->values[node->outputs[i]].host;
+        host = host || site->scope->graph->values[node->outputs[i]].host;
     }
     return host || bytes <= FOLD_BYTES_MAX;
 }
@@ -161,6 +161,40 @@ static enum engine_status draft_node(struct plan_builder *builder, const struct 
     return add_draft(builder, &draft, err);
 }
 
+/* Leaves the node to the dynamic executor. A branch that is planned in place of its If has no nodes of
+ * the graph to leave: the whole If is then. */
+static enum engine_status defer(struct plan_builder *builder, const struct site *site)
+{
+    const struct node *node = site->node;
+
+    if (site->scope->ids != NULL) {
+        builder->abandoned = true;
+        return ENGINE_OK;
+    }
+    builder->plan->deferred[builder->plan->n_deferred++] = (int)(node - builder->graph->nodes);
+    for (int i = 0; i < node->n_outputs; i++) {
+        if (node->outputs[i] == VALUE_ABSENT)
+            continue;
+        builder->values[node->outputs[i]] = (struct tensor){.dtype = DTYPE_NONE};
+        builder->origins[node->outputs[i]] = PLACE_DEFERRED;
+    }
+    return ENGINE_OK;
+}
+
+/* True if the node follows from a deferred one, or works on containers, which plans do not hold. */
+static bool is_out_of_reach(const struct plan_builder *builder, const struct site *site)
+{
+    for (int i = 0; i < site->node->n_inputs; i++) {
+        int id = site->input_ids[i];
+
+        if (id != VALUE_ABSENT &&
+            (builder->origins[id] == PLACE_DEFERRED || builder->values[id].dtype == DTYPE_SEQUENCE ||
+             builder->values[id].dtype == DTYPE_OPTIONAL))
+            return true;
+    }
+    return false;
+}
+
 static enum engine_status infer_node(struct plan_builder *builder, const struct site *site,
                                      struct engine_error *err)
 {
@@ -170,10 +204,8 @@ static enum engine_status infer_node(struct plan_builder *builder, const struct 
 
     status = evaluate_infer(node, site->inputs, builder->plan->threads, builder->scratch, site->outputs,
                             &inference, err);
-    if (status == ENGINE_OK && inference.dynamic) {
-        builder->plan->dynamic = true;
-        return ENGINE_OK;
-    }
+    if (status == ENGINE_OK && inference.dynamic)
+        return defer(builder, site);
     if (status == ENGINE_OK)
         status = check_size(builder, node, site->outputs, err);
     if (status != ENGINE_OK)
@@ -266,13 +298,21 @@ static enum engine_status plan_branch(struct plan_builder *builder, const struct
     const struct attribute *branch =
         node_attribute(site->node, condition ? "then_branch" : "else_branch");
     struct scope scope = {.graph = branch->g};
+    int64_t flops = builder->plan->flops;
+    int n_drafts = builder->n_drafts;
     enum engine_status status;
 
     scope.ids = body_ids(builder, branch->g, site);
     if (scope.ids == NULL)
         return no_memory(err);
     status = plan_scope(builder, &scope, err);
-    for (int i = 0; i < site->node->n_outputs && status == ENGINE_OK && !builder->plan->dynamic; i++)
+    if (status == ENGINE_OK && builder->abandoned) {
+        builder->n_drafts = n_drafts;
+        builder->plan->flops = flops;
+        builder->abandoned = site->scope->ids != NULL;
+        return defer(builder, site);
+    }
+    for (int i = 0; i < site->node->n_outputs && status == ENGINE_OK; i++)
         if (site->node->outputs[i] != VALUE_ABSENT)
             status = rename_output(builder, scope.ids[branch->g->outputs[i]], site->output_ids[i], err);
     return status;
@@ -294,7 +334,7 @@ static const int *map_ids(struct plan_builder *builder, const struct scope *scop
 static enum engine_status plan_node(struct plan_builder *builder, const struct scope *scope,
                                     const struct node *node, struct engine_error *err)
 {
-    struct site site = {.node = node, .graph = scope->graph};
+    struct site site = {.node = node, .scope = scope};
 
     site.input_ids = map_ids(builder, scope, node->inputs, node->n_inputs);
     site.output_ids = map_ids(builder, scope, node->outputs, node->n_outputs);
@@ -305,12 +345,12 @@ static enum engine_status plan_node(struct plan_builder *builder, const struct s
     for (int i = 0; i < node->n_inputs; i++)
         if (site.input_ids[i] != VALUE_ABSENT)
             site.inputs[i] = builder->values[site.input_ids[i]];
+    if (is_out_of_reach(builder, &site))
+        return defer(builder, &site);
     if (is_known_if(&site))
         return plan_branch(builder, &site, err);
-    if ((node->op->flags & OP_DYNAMIC) != 0 || !evaluate_host_ready(node, site.inputs)) {
-        builder->plan->dynamic = true;
-        return ENGINE_OK;
-    }
+    if ((node->op->flags & OP_DYNAMIC) != 0 || !evaluate_host_ready(node, site.inputs))
+        return defer(builder, &site);
     return infer_node(builder, &site, err);
 }
 
@@ -325,7 +365,7 @@ static enum engine_status plan_scope(struct plan_builder *builder, const struct 
         size_t mark = arena_mark(builder->scratch);
 
         status = plan_node(builder, scope, &graph->nodes[n], err);
-        if (builder->plan->dynamic)
+        if (builder->abandoned)
             return status;
         arena_reset(builder->scratch, mark);
     }
@@ -335,8 +375,10 @@ static enum engine_status plan_scope(struct plan_builder *builder, const struct 
 enum engine_status plan_infer(struct plan_builder *builder, struct engine_error *err)
 {
     struct scope scope = {.graph = builder->graph};
+    struct plan *plan = builder->plan;
 
-    if (!grow_ids(builder, builder->graph->n_values))
+    plan->deferred = arena_alloc(plan->arena, (size_t)builder->graph->n_nodes * sizeof(int));
+    if (plan->deferred == NULL || !grow_ids(builder, builder->graph->n_values))
         return no_memory(err);
     seed_weights(builder);
     seed_inputs(builder);

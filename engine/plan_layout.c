@@ -21,6 +21,8 @@ struct layout {
     int n_items;
     struct memory_item *items;     /* classes in the arena, then scratch */
     int *tensor;                   /* by value: index of its plan tensor, or -1 */
+    int n_seeds;
+    int *seeds;                    /* values that deferred nodes read and do not make */
 };
 
 static enum engine_status no_memory(struct engine_error *err)
@@ -72,6 +74,34 @@ static bool layout_init(struct layout *layout, struct plan_builder *builder)
     return true;
 }
 
+/* What the deferred nodes need: it lives to the end. */
+static bool find_seeds(struct layout *layout)
+{
+    const struct plan_builder *builder = layout->builder;
+    const struct plan *plan = builder->plan;
+    size_t count = 0;
+
+    for (int i = 0; i < plan->n_deferred; i++)
+        count += (size_t)layout->graph->nodes[plan->deferred[i]].n_inputs;
+    layout->seeds = count < INT_MAX ? arena_alloc(builder->temporary, count * sizeof(int)) : NULL;
+    if (layout->seeds == NULL)
+        return false;
+    for (int i = 0; i < plan->n_deferred; i++) {
+        const struct node *node = &layout->graph->nodes[plan->deferred[i]];
+
+        for (int k = 0; k < node->n_inputs; k++) {
+            int id = node->inputs[k];
+
+            if (id == VALUE_ABSENT || builder->origins[id] == PLACE_DEFERRED || layout->wanted[id])
+                continue;
+            layout->wanted[id] = 1;
+            layout->seeds[layout->n_seeds++] = id;
+        }
+    }
+    memset(layout->wanted, 0, (size_t)builder->n_ids);
+    return true;
+}
+
 /* How many of its inputs a draft reads the data of. */
 static int n_reads(const struct plan_draft *draft)
 {
@@ -89,6 +119,8 @@ static void keep_wanted(struct layout *layout)
 
     for (int i = 0; i < graph->n_outputs; i++)
         layout->wanted[graph->outputs[i]] = 1;
+    for (int i = 0; i < layout->n_seeds; i++)
+        layout->wanted[layout->seeds[i]] = 1;
     for (int d = builder->n_drafts - 1; d >= 0; d--) {
         struct plan_draft *draft = &builder->drafts[d];
 
@@ -144,6 +176,8 @@ static int find_lives(struct layout *layout)
     }
     for (int i = 0; i < graph->n_outputs; i++)
         layout->last[find_class(layout, graph->outputs[i])] = step;
+    for (int i = 0; i < layout->n_seeds; i++)
+        layout->last[find_class(layout, layout->seeds[i])] = step;
     return step;
 }
 
@@ -291,11 +325,13 @@ static void add_step(struct layout *layout, const struct plan_draft *draft)
 static void add_output(struct layout *layout, int index)
 {
     struct plan *plan = layout->builder->plan;
-    int from = add_tensor(layout, layout->graph->outputs[index]);
     struct plan_tensor *to;
+    int from = -1;
 
+    if (layout->builder->origins[layout->graph->outputs[index]] != PLACE_DEFERRED)
+        from = add_tensor(layout, layout->graph->outputs[index]);
     plan->outputs[index] = from;
-    if (plan->tensors[from].place == PLACE_ARENA)
+    if (from < 0 || plan->tensors[from].place == PLACE_ARENA)
         return;
     to = &plan->tensors[plan->n_tensors];
     to->place = PLACE_ARENA;
@@ -305,12 +341,22 @@ static void add_output(struct layout *layout, int index)
     plan->copies[plan->n_copies++] = (struct plan_copy){from, plan->outputs[index]};
 }
 
+static void add_seeds(struct layout *layout)
+{
+    struct plan *plan = layout->builder->plan;
+
+    for (int i = 0; i < layout->n_seeds; i++)
+        plan->seeds[plan->n_seeds++] =
+            (struct plan_seed){layout->seeds[i], add_tensor(layout, layout->seeds[i])};
+}
+
 static enum engine_status allocate(struct layout *layout, int n_steps, struct engine_error *err)
 {
     struct plan_builder *builder = layout->builder;
     const struct graph *graph = layout->graph;
     struct plan *plan = builder->plan;
     size_t operands = 0, items = (size_t)n_steps, outputs = (size_t)graph->n_outputs;
+    size_t seeds = (size_t)layout->n_seeds;
 
     for (int d = 0; d < builder->n_drafts; d++) {
         const struct plan_draft *draft = &builder->drafts[d];
@@ -321,17 +367,18 @@ static enum engine_status allocate(struct layout *layout, int n_steps, struct en
         items += (size_t)draft->node->n_outputs;
     }
     items += outputs;
-    if (operands + 2 * outputs > INT_MAX || items > INT_MAX)
+    if (operands + 2 * outputs + seeds > INT_MAX || items > INT_MAX)
         return no_memory(err);
-    plan->tensors = arena_calloc(plan->arena, operands + 2 * outputs, sizeof(*plan->tensors));
+    plan->tensors =
+        arena_calloc(plan->arena, operands + 2 * outputs + seeds, sizeof(*plan->tensors));
+    plan->seeds = arena_calloc(plan->arena, seeds, sizeof(*plan->seeds));
     plan->steps = arena_calloc(plan->arena, (size_t)n_steps, sizeof(*plan->steps));
     plan->operands = arena_calloc(plan->arena, operands, sizeof(int));
     plan->copies = arena_calloc(plan->arena, outputs, sizeof(*plan->copies));
     plan->outputs = arena_calloc(plan->arena, outputs, sizeof(int));
-    plan->inputs = arena_calloc(plan->arena, (size_t)graph->n_inputs, sizeof(int));
     layout->items = arena_calloc(builder->temporary, items, sizeof(*layout->items));
     if (plan->tensors == NULL || plan->steps == NULL || plan->operands == NULL ||
-        plan->copies == NULL || plan->outputs == NULL || plan->inputs == NULL || layout->items == NULL)
+        plan->copies == NULL || plan->outputs == NULL || plan->seeds == NULL || layout->items == NULL)
         return no_memory(err);
     return ENGINE_OK;
 }
@@ -342,10 +389,8 @@ static void number_inputs(struct layout *layout)
     struct plan *plan = layout->builder->plan;
     int *number = layout->last;    /* lives are no longer needed for inputs */
 
-    for (int i = 0; i < layout->graph->n_inputs; i++) {
+    for (int i = 0; i < layout->graph->n_inputs; i++)
         number[layout->graph->inputs[i]] = i;
-        plan->inputs[i] = layout->tensor[layout->graph->inputs[i]];
-    }
     for (int t = 0; t < plan->n_tensors; t++)
         if (plan->tensors[t].place == PLACE_INPUT)
             plan->tensors[t].index = number[plan->tensors[t].index];
@@ -384,7 +429,7 @@ enum engine_status plan_layout(struct plan_builder *builder, struct engine_error
     struct layout layout = {0};
     enum engine_status status;
 
-    if (!layout_init(&layout, builder))
+    if (!layout_init(&layout, builder) || !find_seeds(&layout))
         return no_memory(err);
     keep_wanted(&layout);
     status = allocate(&layout, find_lives(&layout), err);
@@ -396,6 +441,7 @@ enum engine_status plan_layout(struct plan_builder *builder, struct engine_error
             add_step(&layout, &builder->drafts[d]);
     for (int i = 0; i < builder->graph->n_outputs; i++)
         add_output(&layout, i);
+    add_seeds(&layout);
     status = place_all(&layout, err);
     if (status != ENGINE_OK)
         return status;

@@ -13,7 +13,8 @@ enum plan_place {
     PLACE_ARENA,                   /* `offset` bytes into the runner's block */
     PLACE_INPUT,                   /* the caller's input `index` */
     PLACE_WEIGHT,                  /* slot `index` of the generation */
-    PLACE_FOLDED                   /* computed while planning: tensor.data, owned by the plan */
+    PLACE_FOLDED,                  /* computed while planning: tensor.data, owned by the plan */
+    PLACE_DEFERRED                 /* made by a deferred node: not even its type is known */
 };
 
 struct plan_tensor {
@@ -36,6 +37,12 @@ struct plan_copy {
     int from, to;                  /* plan tensors */
 };
 
+/* A value that deferred nodes read and the plan makes or is given. */
+struct plan_seed {
+    int value;                     /* id in the graph */
+    int tensor;                    /* plan tensor */
+};
+
 struct plan {
     atomic_int refs;
     uint64_t id;                   /* unlike for any two plans of one process */
@@ -43,14 +50,17 @@ struct plan {
     struct arena *arena;           /* everything below */
     int threads;
     struct shape *input_shapes;
-    bool dynamic;
+    int n_deferred;                /* nodes that need data to be planned, and all that follow from */
+    int *deferred;                 /* them: run after the steps, by the dynamic executor */
+    int n_seeds;
+    struct plan_seed *seeds;
     int n_tensors, n_steps, n_copies;
     struct plan_tensor *tensors;
     struct plan_step *steps;
     int n_operands;
     int *operands;
     struct plan_copy *copies;
-    int *inputs, *outputs;         /* plan tensor of each model input (-1: unread) and output */
+    int *outputs;                  /* plan tensor of each model output; -1: a deferred node makes it */
     size_t arena_bytes;
     int64_t flops;
 };
@@ -67,6 +77,7 @@ struct plan_builder {
     struct tensor *values;         /* types and shapes; data of what is known already */
     unsigned char *origins;        /* enum plan_place; PLACE_ARENA for what steps make */
     size_t folded_bytes;
+    bool abandoned;                /* a branch cannot be planned: its If is deferred */
     int n_drafts, cap_drafts;
     struct plan_draft *drafts;     /* what remains to be run, in order */
 };
@@ -79,8 +90,8 @@ struct plan_draft {
     size_t scratch_bytes;
 };
 
-/* plan_infer.c: types and shapes of all values, folding what is known; plan->dynamic if that cannot
- * be done without data. */
+/* plan_infer.c: types and shapes of all values, folding what is known and deferring what cannot be
+ * known without data. */
 enum engine_status plan_infer(struct plan_builder *builder, struct engine_error *err);
 /* plan_layout.c: steps, places and memory from what plan_infer() left. */
 enum engine_status plan_layout(struct plan_builder *builder, struct engine_error *err);

@@ -332,14 +332,39 @@ static void set_weights(struct binding *binding, const struct weights *weights)
     binding->weights_id = weights->id;
 }
 
-static enum engine_status run_static(struct runner *runner, const struct plan *plan,
-                                     const struct weights *weights, const struct tensor *inputs,
-                                     struct tensor *outputs, struct engine_error *err)
+static enum engine_status run_deferred(struct runner *runner, const struct plan *plan,
+                                       const struct binding *binding, struct tensor *outputs,
+                                       struct engine_error *err)
+{
+    size_t bytes_max = plan->model->options.plan_bytes_max;
+    struct dynamic dynamic = {.pool = runner->pool};
+
+    if (bytes_max == 0)
+        bytes_max = SIZE_MAX / 2;
+    if (runner->dynamic_arena != NULL && runner->dynamic_bytes_max != bytes_max) {
+        arena_destroy(runner->dynamic_arena);
+        runner->dynamic_arena = NULL;
+    }
+    if (runner->dynamic_arena == NULL)
+        runner->dynamic_arena = arena_create(bytes_max);
+    if (runner->dynamic_arena == NULL)
+        return no_memory(err, sizeof(void *));
+    runner->dynamic_bytes_max = bytes_max;
+    arena_reset(runner->dynamic_arena, 0);
+    dynamic.arena = runner->dynamic_arena;
+    dynamic.bytes_max = bytes_max;
+    return dynamic_run_deferred(&dynamic, plan, binding->tensors, outputs, err);
+}
+
+enum engine_status runner_run(struct runner *runner, struct plan *plan, struct weights *weights,
+                              const struct tensor *inputs, struct tensor *outputs,
+                              struct engine_error *err)
 {
     struct binding *binding;
     enum engine_status status = find_binding(runner, plan, &binding, err);
     const struct bound_step *step, *end;
 
+    cpu_flush_denormals();
     if (status == ENGINE_OK)
         status = set_inputs(runner, plan, binding, inputs, err);
     if (status != ENGINE_OK)
@@ -356,42 +381,7 @@ static enum engine_status run_static(struct runner *runner, const struct plan *p
         if (binding->copies[i].bytes > 0)
             memcpy(binding->copies[i].to, binding->copies[i].from->data, binding->copies[i].bytes);
     for (int i = 0; i < plan->model->signature.n_outputs; i++)
-        outputs[i] = binding->tensors[plan->outputs[i]];
-    return ENGINE_OK;
-}
-
-static enum engine_status run_dynamic(struct runner *runner, const struct plan *plan,
-                                      const struct weights *weights, const struct tensor *inputs,
-                                      struct tensor *outputs, struct engine_error *err)
-{
-    size_t bytes_max = plan->model->options.plan_bytes_max;
-    struct dynamic dynamic = {.pool = runner->pool, .weights = weights};
-    enum engine_status status = ENGINE_OK;
-
-    if (bytes_max == 0)
-        bytes_max = SIZE_MAX / 2;
-    if (runner->dynamic_arena != NULL && runner->dynamic_bytes_max != bytes_max) {
-        arena_destroy(runner->dynamic_arena);
-        runner->dynamic_arena = NULL;
-    }
-    if (runner->dynamic_arena == NULL)
-        runner->dynamic_arena = arena_create(bytes_max);
-    if (runner->dynamic_arena == NULL)
-        return no_memory(err, sizeof(void *));
-    runner->dynamic_bytes_max = bytes_max;
-    arena_reset(runner->dynamic_arena, 0);
-    dynamic.arena = runner->dynamic_arena;
-    dynamic.bytes_max = bytes_max;
-    for (int i = 0; i < plan->model->signature.n_inputs && status == ENGINE_OK; i++)
-        status = check_input(plan, i, &inputs[i], err);
-    return status == ENGINE_OK ? dynamic_run(&dynamic, plan->model->graph, inputs, outputs, err) : status;
-}
-
-enum engine_status runner_run(struct runner *runner, struct plan *plan, struct weights *weights,
-                              const struct tensor *inputs, struct tensor *outputs,
-                              struct engine_error *err)
-{
-    cpu_flush_denormals();
-    return plan->dynamic ? run_dynamic(runner, plan, weights, inputs, outputs, err)
-                         : run_static(runner, plan, weights, inputs, outputs, err);
+        if (plan->outputs[i] >= 0)
+            outputs[i] = binding->tensors[plan->outputs[i]];
+    return plan->n_deferred > 0 ? run_deferred(runner, plan, binding, outputs, err) : ENGINE_OK;
 }

@@ -203,6 +203,42 @@ START_TEST(known_conditions_leave_a_static_plan)
 }
 END_TEST
 
+/* Only what follows from data is left to the dynamic executor. */
+START_TEST(steps_before_a_dynamic_node_are_planned)
+{
+    static const struct dynamic_case c = {
+        "planned trunk",
+        "in x f32[4]; in s i64[2]; const w f32[4] 1 1 1 1; a = Sigmoid(x); z = Sub(a,a); b = Add(z,w);"
+        "k = Reshape(b,s); d = Relu(k); e = Mul(b,x); out d; out e", {{0}},
+        {"f32[4] 1 2 3 4", "i64[2] 2 2"}, {"f32[2,2] 1 1 1 1", "f32[4] 1 2 3 4"}, NULL};
+    struct model *model = model_of(&c, NULL);
+    struct shape shapes[2] = {{1, {4}}, {1, {2}}};
+    struct engine_error err = {0};
+    struct plan *plan = model_plan(model, shapes, 1, &err);
+
+    ck_assert_msg(plan != NULL, "%s", err.text);
+    ck_assert(plan_is_dynamic(plan));
+    ck_assert_int_eq(plan_n_steps(plan), 4);
+    plan_unref(plan);
+    model_unref(model);
+    check_with(&c, &(struct model_options){.plans_max = 1});
+}
+END_TEST
+
+/* A known If whose branch needs data: the whole If is left, and nothing of the branch remains. */
+START_TEST(branch_that_needs_data_is_left_whole)
+{
+    static const struct dynamic_case c = {
+        "branch with data", "const c bool[] 1; in x f32[4]; in s i64[2]; y = If(c); z = Relu(y); out z",
+        {{"y", "then_branch", "cap x x; cap s s; a = Sigmoid(x); b = Sub(a,a); k = Reshape(b,s); out k"},
+         {"y", "else_branch", "cap v x; out v"}},
+        {"f32[4] 1 2 3 4", "i64[2] 2 2"}, {"f32[2,2] 0 0 0 0"}, NULL};
+    static const struct model_options unbounded;
+
+    check_with(&c, &unbounded);
+}
+END_TEST
+
 /* Scan along the last axis, backwards, results along the last axis, backwards. */
 START_TEST(scan_has_axes_and_directions)
 {
@@ -315,6 +351,8 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, case_runs, 0, (int)(sizeof(cases) / sizeof(cases[0])));
     tcase_add_loop_test(tc, known_conditions_leave_a_static_plan, 0,
                         (int)(sizeof(known) / sizeof(known[0])));
+    tcase_add_test(tc, steps_before_a_dynamic_node_are_planned);
+    tcase_add_test(tc, branch_that_needs_data_is_left_whole);
     tcase_add_test(tc, scan_has_axes_and_directions);
     tcase_add_test(tc, iterations_give_their_memory_back);
     tcase_add_test(tc, budget_bounds_a_run);
