@@ -29,6 +29,20 @@ static bool is_idle_transpose(const struct node *node)
     return count > 0;
 }
 
+/* PyTorch puts a Pad of nothing before each average pool. */
+static bool is_idle_pad(const struct graph *graph, const struct node *node)
+{
+    int pads = node->n_inputs > 1 ? node->inputs[1] : VALUE_ABSENT;
+    const struct tensor *constant = pads >= 0 ? graph->values[pads].constant : NULL;
+
+    if (constant == NULL || !dtype_is_integer(constant->dtype))
+        return false;
+    for (int64_t i = 0; i < shape_elements(&constant->shape); i++)
+        if (tensor_int_at(constant, i) != 0)
+            return false;
+    return true;
+}
+
 /* A Cast to the type that its input is known to have. */
 static bool is_idle_cast(const struct graph *graph, const struct node *node)
 {
@@ -50,6 +64,8 @@ static bool is_no_op(const struct graph *graph, int index)
         return is_idle_dropout(graph, node);
     if (strcmp(node->op_type, "Transpose") == 0)
         return is_idle_transpose(node);
+    if (strcmp(node->op_type, "Pad") == 0)
+        return is_idle_pad(graph, node);
     return strcmp(node->op_type, "Cast") == 0 && is_idle_cast(graph, node);
 }
 

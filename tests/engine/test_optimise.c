@@ -90,6 +90,9 @@ static const struct row {
     {"Transpose that keeps", "in x f32[N,5]; a = Transpose(x) perm=0,1; y = Relu(a); out y", "Relu"},
     {"Transpose that does not", "in x f32[N,5]; a = Transpose(x) perm=1,0; y = Relu(a); out y",
      "Transpose Relu"},
+    {"Pad of nothing", "in x f32[N,5]; const p i64[4] 0 0 0 0; a = Pad(x,p); y = Relu(a); out y", "Relu"},
+    {"Pad of something", "in x f32[N,5]; const p i64[4] 0 0 0 1; a = Pad(x,p); y = Relu(a); out y",
+     "Pad Relu"},
     {"Cast that keeps", "in x f32[N,5]; a = Cast(x) to=1; y = Relu(a); out y", "Relu"},
     {"unread", "in x f32[N,5]; a = Exp(x); b = Tanh(a); y = Relu(x); out y", "Relu"},
 
