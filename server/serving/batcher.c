@@ -7,12 +7,6 @@
 
 enum { RETRY_AFTER_MAX_S = 60 };
 
-/* A new arrival counts this much in the smoothed gap between arrivals. */
-static const double gap_weight = 0.125;
-/* Below this gap the calling thread is too busy to compute as well: what a request costs it besides
- * (accept, parse, answer) plus the client's own turn-around. */
-static const double inline_gap_ns_min = 60000;
-
 void batcher_init(struct batcher *batcher, int64_t queue_rows_max, int workers)
 {
     memset(batcher, 0, sizeof(*batcher));
@@ -167,14 +161,6 @@ static bool admit(const struct batcher *batcher, const struct infer_job *job, ui
     return true;
 }
 
-static void note_arrival(struct model_queue *queue, uint64_t now_ns)
-{
-    double gap = now_ns > queue->arrived_ns ? (double)(now_ns - queue->arrived_ns) : 0;
-
-    queue->gap_ns += gap_weight * (fmin(gap, 1e9) - queue->gap_ns);
-    queue->arrived_ns = now_ns;
-}
-
 /* Behind all of its own and of higher priority: almost always at the end. */
 static void queue_insert(struct model_queue *queue, struct infer_job *job)
 {
@@ -198,7 +184,6 @@ bool batcher_push(struct batcher *batcher, struct infer_job *job, uint64_t now_n
 
     if (!admit(batcher, job, now_ns, problem))
         return false;
-    note_arrival(queue, now_ns);
     job->queued_ns = now_ns;
     job->shape_key = shape_key(job);
     if (queue->first == NULL)
@@ -355,17 +340,11 @@ bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t
 {
     struct model_queue *queue = job->entry->queue;
     double cost_ns = cost_model_estimate(&queue->cost, job->rows);
-    double gap_ns = (double)(now_ns - queue->arrived_ns);
 
     if (queue->first != NULL || queue->running > 0 || queue->delay_ns > 0 ||
-        job->rows > queue->batch_size_max || job->deadline_ns <= now_ns)
+        job->rows > queue->batch_size_max || job->deadline_ns <= now_ns || cost_ns <= 0 ||
+        cost_ns > (double)inline_ns)
         return false;
-    if (cost_ns <= 0 || cost_ns > (double)inline_ns)
-        return false;
-    gap_ns = queue->gap_ns + gap_weight * (fmin(gap_ns, 1e9) - queue->gap_ns);
-    if (gap_ns < inline_gap_ns_min + 2 * cost_ns)
-        return false;
-    note_arrival(queue, now_ns);
     queue->running++;
     return true;
 }

@@ -28,8 +28,6 @@ struct model_queue {
     int running;                         /* runs under way */
     int batch_size_max;                  /* 1: jobs are never joined */
     uint64_t delay_ns;
-    uint64_t arrived_ns;                 /* of the last job, queued or inline */
-    double gap_ns;                       /* smoothed time between arrivals */
     struct cost_model cost;
     struct model_queue *next, *previous;
 };
@@ -70,9 +68,8 @@ void batcher_ran(struct model_queue *queue, int64_t rows, uint64_t ns);
 /* Takes out all that is late or abandoned. Returns the earliest deadline that is left. */
 uint64_t batcher_expire(struct batcher *batcher, uint64_t now_ns, struct infer_job **ret_dropped);
 
-/* True when the job may run at once on the thread that brought it: the model is idle, its run is
- * known to cost less than `inline_ns`, and jobs come so rarely that computing here holds nobody up.
- * If so, it must be ended by batcher_ran(). */
+/* True when the job may run at once on the thread that brought it: its model is idle and a run is
+ * known to cost less than `inline_ns`. If so, it must be ended by batcher_ran(). */
 bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t inline_ns);
 
 /* Expected ns of a run; 0 when nothing is known yet. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One lock guards the batcher; it is never held while anything computes or answers. A worker that
- * finds nothing to do spins for a moment, then sleeps; a submit wakes one only if it sleeps. */
+ * finds nothing to do spins for a moment, then sleeps. Who submits wakes sleepers once for all that
+ * it has at hand (scheduler_flush), not once for each job. */
 #include "config.h"
 
 #include "server/serving/scheduler.h"
@@ -12,6 +13,7 @@
 #include "server/serving/worker.h"
 
 #include <assert.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,6 +35,7 @@ struct worker_thread {
     struct worker *worker;
     pthread_t thread;
     int index;
+    double free_ns;                      /* while it runs: when it is expected to be through */
 };
 
 struct scheduler {
@@ -62,14 +65,33 @@ static void scheduler_note_waiting(struct scheduler *scheduler)
     atomic_store_explicit(&scheduler->waiting, scheduler->batcher.jobs, memory_order_relaxed);
 }
 
-/* Holds the lock. A worker that runs or spins looks at the queue again before it sleeps, so a little
- * work can wait for it, and grows into a batch meanwhile; only more is worth another's wake-up. */
+/* What the calling thread has brought since its last flush, and before that when it brought anything. */
+static _Thread_local struct {
+    int jobs, jobs_before;
+} turn_of_thread;
+
+/* Ns until a worker that is up looks at the queue; infinite when all sleep. Holds the lock. */
+static double soonest_look_ns(const struct scheduler *scheduler)
+{
+    double now_ns = (double)clock_now_ns(), soonest_ns = INFINITY;
+
+    if (scheduler->spinning > 0)
+        return 0;
+    for (int i = 0; scheduler->running > 0 && i < scheduler->n_started; i++) {
+        if (scheduler->workers[i].free_ns > 0)
+            soonest_ns = fmin(soonest_ns, fmax(scheduler->workers[i].free_ns - now_ns, 0));
+    }
+    return soonest_ns;
+}
+
+/* A worker that runs or spins looks at the queue again before it sleeps, so a little work can wait for
+ * it, and grows into a batch meanwhile, if it comes back soon; only more is worth another's wake-up.
+ * Holds the lock. */
 static bool worth_waking(const struct scheduler *scheduler)
 {
     if (scheduler->sleeping == 0 || scheduler->batcher.jobs == 0)
         return false;
-    return scheduler->running + scheduler->spinning == 0 ||
-           batcher_backlog_ns(&scheduler->batcher) > BACKLOG_NS;
+    return soonest_look_ns(scheduler) + batcher_backlog_ns(&scheduler->batcher) > BACKLOG_NS;
 }
 
 /* Answers what was dropped: each is late, or its client has gone. */
@@ -94,23 +116,30 @@ static void answer_dropped(struct scheduler *scheduler, struct infer_job *droppe
     }
 }
 
-/* Computes a turn and books its cost. Called without the lock. */
-static void run_turn(struct scheduler *scheduler, struct worker *worker,
-                     const struct batcher_turn *turn)
+/* Computes a turn and books its cost. Called with the lock, which is let go meanwhile. */
+static void run_turn(struct worker_thread *self, const struct batcher_turn *turn)
 {
+    struct scheduler *scheduler = self->scheduler;
     struct model_entry *entry = model_entry_ref(turn->jobs->entry);
+    double cost_ns = cost_model_estimate(&entry->queue->cost, turn->rows);
     uint64_t ns;
 
+    self->free_ns = cost_ns > 0 ? (double)clock_now_ns() + cost_ns : INFINITY;
+    scheduler->running++;
+    if (worth_waking(scheduler))
+        pthread_cond_signal(&scheduler->wake);
+    pthread_mutex_unlock(&scheduler->lock);
     stats_queue_rows(entry->stats, -turn->rows);
     metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, 1);
-    ns = worker_run(worker, turn->jobs, turn->n_jobs, turn->rows);
+    ns = worker_run(self->worker, turn->jobs, turn->n_jobs, turn->rows);
     metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, -1);
     atomic_fetch_sub(&scheduler->pending, turn->n_jobs);
     atomic_fetch_add(&scheduler->finished, turn->n_jobs);
     pthread_mutex_lock(&scheduler->lock);
+    scheduler->running--;
+    self->free_ns = 0;
     batcher_ran(entry->queue, turn->rows, ns);
-    pthread_mutex_unlock(&scheduler->lock);
-    model_entry_unref(entry);
+    model_entry_unref(entry);            /* may end a model that was replaced: rare, and no I/O */
 }
 
 static void cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t when_ns)
@@ -169,20 +198,17 @@ static void *worker_main(void *arg)
 
         batcher_take(&scheduler->batcher, clock_now_ns(), &turn);
         scheduler_note_waiting(scheduler);
-        if (turn.jobs == NULL && turn.dropped == NULL) {
-            rest(scheduler, turn.look_again_ns, &spun);
-            continue;
+        if (turn.dropped != NULL) {
+            pthread_mutex_unlock(&scheduler->lock);
+            answer_dropped(scheduler, turn.dropped);
+            pthread_mutex_lock(&scheduler->lock);
         }
-        scheduler->running++;
-        if (worth_waking(scheduler))
-            pthread_cond_signal(&scheduler->wake);
-        pthread_mutex_unlock(&scheduler->lock);
-        answer_dropped(scheduler, turn.dropped);
-        if (turn.jobs != NULL)
-            run_turn(scheduler, self->worker, &turn);
-        spun = false;
-        pthread_mutex_lock(&scheduler->lock);
-        scheduler->running--;
+        if (turn.jobs != NULL) {
+            run_turn(self, &turn);
+            spun = false;
+        } else if (turn.dropped == NULL) {
+            rest(scheduler, turn.look_again_ns, &spun);
+        }
     }
     pthread_mutex_unlock(&scheduler->lock);
     return NULL;
@@ -336,7 +362,8 @@ bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job)
     int64_t rows = job->rows;
     uint64_t now_ns, ns;
 
-    if (scheduler->inline_ns == 0)
+    /* Where requests come several at a time, computing one delays the others, and joins none. */
+    if (scheduler->inline_ns == 0 || turn_of_thread.jobs > 0 || turn_of_thread.jobs_before > 1)
         return false;
     now_ns = clock_now_ns();
     pthread_mutex_lock(&scheduler->lock);
@@ -346,6 +373,7 @@ bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job)
     pthread_mutex_unlock(&scheduler->lock);
     if (worker == NULL)
         return false;
+    turn_of_thread.jobs++;
     model_entry_ref(entry);
     job->queued_ns = job->started_ns = now_ns;
     job->next = NULL;
@@ -381,6 +409,7 @@ bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct 
     pthread_mutex_unlock(&scheduler->lock);
     if (watch)
         pthread_cond_signal(&scheduler->watch);
+    turn_of_thread.jobs += taken;
     return taken;
 }
 
@@ -388,6 +417,9 @@ void scheduler_flush(struct scheduler *scheduler)
 {
     bool wake;
 
+    if (turn_of_thread.jobs > 0)
+        turn_of_thread.jobs_before = turn_of_thread.jobs;
+    turn_of_thread.jobs = 0;
     if (!atomic_load_explicit(&scheduler->unflushed, memory_order_relaxed))
         return;
     pthread_mutex_lock(&scheduler->lock);

@@ -44,9 +44,9 @@ int64_t scheduler_pending(const struct scheduler *scheduler);
 /* Predictions answered since the start: the watchdog looks whether it moves. */
 int64_t scheduler_finished(const struct scheduler *scheduler);
 
-/* Runs the job on the calling thread and calls finish before it returns, if the model is known to be
- * so cheap that a worker is not worth waking (options->inline_us_max) and nothing is ahead of it.
- * False: nothing has happened; submit it. */
+/* Runs the job on the calling thread and calls finish before it returns, if the model is idle and
+ * known to be so cheap that a worker is not worth waking (options->inline_us_max), and if requests
+ * come to this thread one at a time. False: nothing has happened; submit it. */
 bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job);
 /* Takes the job over. False (job untouched, `problem` set: 503 with Retry-After, 504) when the queue
  * is full or the deadline cannot be met. Any thread. */

@@ -334,35 +334,47 @@ START_TEST(cost_is_a_line_through_recent_runs)
 }
 END_TEST
 
-START_TEST(inline_needs_a_cheap_idle_model_and_rare_requests)
+START_TEST(inline_needs_a_cheap_and_idle_model)
 {
     struct rig rig;
-    struct job_case jc, other;
-    uint64_t now_ns = 1000000000;
-    struct batcher_turn turn;
+    struct job_case jc, other, large, late;
+    struct model_queue *queue;
 
     rig_init(&rig, 8, 4, 0);
+    queue = rig.entries[0].queue;
     job_init(&jc, &rig, 0, 1, 4, UINT64_MAX);
-    ck_assert_msg(!batcher_begin_inline(&jc.job, now_ns, 20000), "cost is not known yet");
-    cost_model_learn(&rig.entries[0].queue->cost, 1, 15000);
-    ck_assert_msg(!batcher_begin_inline(&jc.job, now_ns, 10000), "dearer than allowed");
-    ck_assert(batcher_begin_inline(&jc.job, now_ns, 20000));
-    ck_assert_msg(!batcher_begin_inline(&jc.job, now_ns, 20000), "one is under way");
-    batcher_ran(rig.entries[0].queue, 1, 15000);
-    for (int i = 0; i < 100; i++) {      /* a rush: one every 20 us */
-        now_ns += 20000;
-        if (batcher_begin_inline(&jc.job, now_ns, 20000))
-            batcher_ran(rig.entries[0].queue, 1, 15000);
-        else
-            ck_assert(push(&rig, &jc, now_ns));
-        batcher_take(&rig.batcher, now_ns, &turn);
-        if (turn.jobs != NULL)
-            batcher_ran(rig.entries[0].queue, 1, 15000);
-    }
-    ck_assert_msg(!batcher_begin_inline(&jc.job, now_ns + 20000, 20000), "requests rush in");
     job_init(&other, &rig, 0, 1, 4, UINT64_MAX);
-    ck_assert(push(&rig, &other, now_ns + 1000000000));
-    ck_assert_msg(!batcher_begin_inline(&jc.job, now_ns + 2000000000, 20000), "one waits");
+    job_init(&large, &rig, 0, 5, 4, UINT64_MAX);
+    job_init(&late, &rig, 0, 1, 4, 10);
+    ck_assert_msg(!batcher_begin_inline(&jc.job, 10, 20000), "cost is not known yet");
+    cost_model_learn(&queue->cost, 1, 15000);
+    ck_assert_msg(!batcher_begin_inline(&jc.job, 10, 10000), "dearer than allowed");
+    ck_assert_msg(!batcher_begin_inline(&large.job, 10, 20000), "more than a batch");
+    ck_assert_msg(!batcher_begin_inline(&late.job, 10, 20000), "too late");
+    ck_assert(batcher_begin_inline(&jc.job, 10, 20000));
+    ck_assert_msg(!batcher_begin_inline(&other.job, 10, 20000), "one is under way");
+    batcher_ran(queue, 1, 15000);
+    ck_assert(push(&rig, &other, 10));
+    ck_assert_msg(!batcher_begin_inline(&jc.job, 10, 20000), "one waits");
+    rig_finish(&rig);
+}
+END_TEST
+
+START_TEST(backlog_is_the_work_of_all_models)
+{
+    struct rig rig;
+    struct job_case jobs[3];
+
+    rig_init(&rig, 100, 4, 0);
+    ck_assert_double_eq(batcher_backlog_ns(&rig.batcher), 0);
+    cost_model_learn(&rig.entries[0].queue->cost, 1, 1000);
+    cost_model_learn(&rig.entries[1].queue->cost, 1, 500);
+    for (int i = 0; i < 3; i++)
+        job_init(&jobs[i], &rig, i, 1, 4, UINT64_MAX);
+    ck_assert(push(&rig, &jobs[0], 10) && push(&rig, &jobs[1], 10));
+    ck_assert_double_eq_tol(batcher_backlog_ns(&rig.batcher), 1500, 1e-6);
+    ck_assert(push(&rig, &jobs[2], 10));
+    ck_assert_msg(batcher_backlog_ns(&rig.batcher) > 1e30, "a cost that is unknown counts as large");
     rig_finish(&rig);
 }
 END_TEST
@@ -535,7 +547,8 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, admission, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(tc, an_idle_model_is_tried_whatever_the_forecast);
     tcase_add_test(tc, cost_is_a_line_through_recent_runs);
-    tcase_add_test(tc, inline_needs_a_cheap_idle_model_and_rare_requests);
+    tcase_add_test(tc, inline_needs_a_cheap_and_idle_model);
+    tcase_add_test(tc, backlog_is_the_work_of_all_models);
     tcase_add_test(tc, storm);
     suite_add_tcase(suite, tc);
     return suite;

@@ -391,7 +391,7 @@ static void *storm_main(void *arg)
             model_entry_unref(call->job.entry);
             continue;
         }
-        while (!__atomic_load_n(&call->answered, __ATOMIC_ACQUIRE))
+            while (!__atomic_load_n(&call->answered, __ATOMIC_ACQUIRE))
             sched_yield();
         if (call->problem.status != 0)
             complaint = "a prediction failed";
