@@ -12,10 +12,12 @@
 
 typedef float NAME(vf) __attribute__((vector_size(4 * LANES)));
 typedef int32_t NAME(vi) __attribute__((vector_size(4 * LANES)));
+typedef uint32_t NAME(vu) __attribute__((vector_size(4 * LANES)));
 typedef float NAME(vf_unaligned) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 #define VF NAME(vf)
 #define VI NAME(vi)
+#define VU NAME(vu)
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE VF NAME(load)(const float *x)
@@ -89,19 +91,19 @@ INLINE VF NAME(exp_core)(VF x)
     p = p * (r * r) + r;
     p = p + 1.0f;
     /* 2^n in two factors, so that neither leaves the exponent's range. */
-    i = (VI)z - 0x4b400000;
+    i = (VI)((VU)z - 0x4b400000u);
     half = i >> 1;
-    p = p * (VF)((half + 127) << 23);
-    return p * (VF)((i - half + 127) << 23);
+    p = p * (VF)((VU)(half + 127) << 23);
+    return p * (VF)((VU)(i - half + 127) << 23);
 }
 
 INLINE VF NAME(log_core)(VF x)
 {
     VI tiny = x < 1.17549435e-38f;
     VF scaled = NAME(select)(tiny, x * 8388608.0f, x);
-    VI bits = (VI)scaled;
-    VI e = (bits - 0x3f3504f3) >> 23;
-    VF f = (VF)(bits - (e << 23)) - 1.0f;
+    VU bits = (VU)scaled;
+    VI e = (VI)(bits - 0x3f3504f3u) >> 23;
+    VF f = (VF)(bits - ((VU)e << 23)) - 1.0f;
     VF n = __builtin_convertvector(e + (tiny & -23), VF);
     VF square = f * f;
     VF p, y;
@@ -363,4 +365,5 @@ static const struct vec_math NAME(table) = {
 
 #undef VF
 #undef VI
+#undef VU
 #undef INLINE

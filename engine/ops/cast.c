@@ -69,7 +69,7 @@ static void print_float(double value, bool single, char text[NUMBER_TEXT_MAX])
             break;
     }
     snprintf(digits, sizeof(digits), "%.*e", precision - 1, value);
-    exponent = atoi(strchr(digits, 'e') + 1);
+    exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (size != 0.0 && (size < 1e-4 || size >= 1e16)) {
         snprintf(text, NUMBER_TEXT_MAX, "%.*e", precision - 1, value);
         return;
