@@ -45,4 +45,4 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/utf8.h \
 	%D%/wire_tensor.c \
 	%D%/wire_tensor.h
-EXTRA_DIST += %D%/power_table.py
+EXTRA_DIST += %D%/openapi.yaml %D%/power_table.py

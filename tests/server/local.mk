@@ -61,3 +61,9 @@ check_PROGRAMS += %D%/test_tensor_bridge
 	tests/support/run_suite.h
 %C%_test_tensor_bridge_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_tensor_bridge_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_openapi
+%C%_test_openapi_SOURCES = %D%/test_openapi.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_openapi_CPPFLAGS = $(SERVER_TEST_CPPFLAGS) \
+	-DOPENAPI_PATH='"$(abs_top_srcdir)/proto/openapi.yaml"'
+%C%_test_openapi_LDADD = $(SERVER_TEST_LIBS)
