@@ -26,6 +26,14 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), m
             *(NAME(vec) *)(y + c) = a; \
             *(NAME(vec) *)(y + c + VECTOR) = b; \
         } \
+        for (; c + VECTOR <= channels; c += VECTOR) { \
+            NAME(vec) a = (NAME(vec)){0} + first; \
+            if (more) \
+                a = *(const NAME(vec) *)(y + c); \
+            for (size_t t = 0; t < taps; t++) \
+                JOIN(a, *(const NAME(vec) *)(starts[t] + c)) \
+            *(NAME(vec) *)(y + c) = a; \
+        } \
         for (; c < channels; c++) { \
             float a = more ? y[c] : first; \
             for (size_t t = 0; t < taps; t++) { \

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kernels/tile.h"
 
-#include <string.h>
-
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -66,39 +64,10 @@ const struct tile_kernels *tile_kernels(void)
     return tables[cpu_isa()];
 }
 
-/* The last panel's last vector reaches past the last column: compute beside and copy. */
-static void run_ragged(const struct tile_kernels *kernels, const struct tile *tile, int rows,
-                       int columns, int vectors)
-{
-    float sums[TILE_ROWS_MAX * TILE_PANEL_MAX], bias[TILE_PANEL_MAX];
-    int width = vectors * kernels->vector;
-    size_t bytes = (size_t)columns * sizeof(float);
-    struct tile beside = *tile;
-
-    beside.c = sums;
-    beside.c_step = (size_t)width;
-    memset(sums, 0, (size_t)(rows * width) * sizeof(float));
-    if (tile->last && tile->bias != NULL) {
-        memset(bias, 0, sizeof(bias));
-        memcpy(bias, tile->bias, bytes);
-        beside.bias = bias;
-    }
-    if (tile->start != NULL) {
-        for (int r = 0; r < rows; r++)
-            memcpy(sums + r * width, tile->start + (size_t)r * tile->c_step, bytes);
-        beside.start = sums;
-    }
-    kernels->narrow[rows][vectors](&beside);
-    for (int r = 0; r < rows; r++)
-        memcpy(tile->c + (size_t)r * tile->c_step, sums + r * width, bytes);
-}
-
-void tile_run(const struct tile_kernels *kernels, const struct tile *tile, int rows, int columns)
+void tile_run(const struct tile_kernels *kernels, struct tile *tile, int rows, int columns)
 {
     int vectors = (columns + kernels->vector - 1) / kernels->vector;
 
-    if (vectors * kernels->vector == columns)
-        kernels->narrow[rows][vectors](tile);
-    else
-        run_ragged(kernels, tile, rows, columns, vectors);
+    tile->tail = columns - (vectors - 1) * kernels->vector;
+    kernels->narrow[rows][vectors](tile);
 }

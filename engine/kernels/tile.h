@@ -29,6 +29,7 @@ struct tile {
     size_t panel_step;          /* floats from a panel to the next (several panels only) */
     float *c;
     size_t c_step;              /* floats from row to row */
+    int tail;                   /* columns of the last vector: tile_run() sets it */
     const float *start;         /* what the sums begin with, stepping as `c`; NULL: zeros */
     bool last;                  /* nothing follows: add the bias and finish */
     enum tile_finish finish;
@@ -50,6 +51,6 @@ struct tile_kernels {
 /* Those of cpu_isa(). */
 const struct tile_kernels *tile_kernels(void);
 /* One tile of the first `columns` of a panel; the panel's width is theirs rounded up to vectors. */
-void tile_run(const struct tile_kernels *kernels, const struct tile *tile, int rows, int columns);
+void tile_run(const struct tile_kernels *kernels, struct tile *tile, int rows, int columns);
 
 #endif

@@ -13,6 +13,7 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR)));
 typedef float NAME(vec_memory) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
 
 #define vec NAME(vec)
+#define TILE_VECTORS (4 * VECTORS)
 
 /* yes where mask is set, else no. */
 INLINE vec NAME(select)(NAME(mask) mask, vec yes, vec no)
@@ -25,15 +26,33 @@ INLINE vec NAME(load)(const float *from)
     return *(const NAME(vec_memory) *)from;
 }
 
-/* Bias and the simple activations, on `width` vectors of one row. */
-INLINE void NAME(finish_row)(const struct tile *tile, const int width, vec *sums)
+/* The first `count` floats; a whole vector in the usual case. */
+INLINE vec NAME(load_some)(const float *from, int count)
 {
-    const float *bias = tile->bias;
+    vec all = {0};
 
-    if (bias != NULL) {
-        UNROLL for (int v = 0; v < width; v++)
-            sums[v] += NAME(load)(bias + v * VECTOR);
+    if (count == VECTOR)
+        return NAME(load)(from);
+    for (int i = 0; i < count; i++)
+        all[i] = from[i];
+    return all;
+}
+
+INLINE void NAME(store_some)(float *to, vec all, int count)
+{
+    if (count == VECTOR) {
+        *(NAME(vec_memory) *)to = all;
+        return;
     }
+    for (int i = 0; i < count; i++)
+        to[i] = all[i];
+}
+
+/* Bias and the simple activations, on `width` vectors of one row. */
+INLINE void NAME(finish_row)(const struct tile *tile, const int width, const vec *bias, vec *sums)
+{
+    UNROLL for (int v = 0; v < width; v++)
+        sums[v] += bias[v];
     if (tile->finish == TILE_CLIP) {
         const vec low = tile->low - (vec){0}, high = tile->high - (vec){0};
 
@@ -47,24 +66,55 @@ INLINE void NAME(finish_row)(const struct tile *tile, const int width, vec *sums
     }
 }
 
-/* `width` vectors of `rows` rows; the panels have `per_panel` vectors each. */
-INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width, const int per_panel)
+/* From sums to memory, with what follows the last piece. Only the last vector may be a part of one. */
+INLINE void NAME(store_rows)(const struct tile *tile, const int rows, const int width, int tail,
+                             vec sums[][TILE_VECTORS])
 {
-    const size_t c_step = tile->c_step, panel_step = tile->panel_step;
-    const float *weights = tile->weights;
+    const size_t c_step = tile->c_step;
     float *c = tile->c;
-    vec sums[TILE_ROWS_MAX][4 * VECTORS];
+    vec bias[TILE_VECTORS];
+
+    UNROLL for (int v = 0; v < width; v++)
+        bias[v] = (vec){0};
+    if (tile->last && tile->bias != NULL) {
+        UNROLL for (int v = 0; v < width; v++)
+            bias[v] = NAME(load_some)(tile->bias + v * VECTOR, v + 1 < width ? VECTOR : tail);
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        if (tile->last)
+            NAME(finish_row)(tile, width, bias, sums[r]);
+        UNROLL for (int v = 0; v < width; v++)
+            NAME(store_some)(c + (size_t)r * c_step + v * VECTOR, sums[r][v],
+                             v + 1 < width ? VECTOR : tail);
+    }
+}
+
+INLINE void NAME(start_rows)(const struct tile *tile, const int rows, const int width, int tail,
+                             vec sums[][TILE_VECTORS])
+{
+    const size_t c_step = tile->c_step;
+    const float *start = tile->start;
 
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < width; v++)
             sums[r][v] = (vec){0};
-    if (tile->start != NULL) {
-        const float *start = tile->start;
-
+    if (start != NULL) {
         UNROLL for (int r = 0; r < rows; r++)
             UNROLL for (int v = 0; v < width; v++)
-                sums[r][v] = NAME(load)(start + (size_t)r * c_step + v * VECTOR);
+                sums[r][v] = NAME(load_some)(start + (size_t)r * c_step + v * VECTOR,
+                                             v + 1 < width ? VECTOR : tail);
     }
+}
+
+/* `width` vectors of `rows` rows; the panels have `per_panel` vectors each. */
+INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width, const int per_panel,
+                       int tail)
+{
+    const size_t panel_step = tile->panel_step;
+    const float *weights = tile->weights;
+    vec sums[TILE_ROWS_MAX][TILE_VECTORS];
+
+    NAME(start_rows)(tile, rows, width, tail, sums);
     for (size_t t = 0; t < tile->taps; t++) {
         const float *const *starts = tile->rows + t * tile->row_step;
         const size_t run = tile->run;
@@ -73,7 +123,7 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
         UNROLL for (int r = 0; r < rows; r++)
             left[r] = starts[r] + tile->offset;
         for (size_t k = 0; k < run; k++) {
-            vec right[4 * VECTORS];
+            vec right[TILE_VECTORS];
 
             UNROLL for (int v = 0; v < width; v++)
                 right[v] = NAME(load)(weights + (size_t)(v / per_panel) * panel_step +
@@ -84,28 +134,17 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
             weights += per_panel * VECTOR;
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) {
-        if (tile->last)
-            NAME(finish_row)(tile, width, sums[r]);
-        UNROLL for (int v = 0; v < width; v++)
-            *(NAME(vec_memory) *)(c + (size_t)r * c_step + v * VECTOR) = sums[r][v];
-    }
+    NAME(store_rows)(tile, rows, width, tail, sums);
 }
 
 /* Each column has its own left element: sums[r][v] += left[r][v] * right[v]. The weights of a tap are
  * panel_step floats. */
 INLINE void NAME(depthwise)(const struct tile *tile, const int rows, const int width)
 {
-    const size_t c_step = tile->c_step;
     const float *weights = tile->weights;
-    float *c = tile->c;
-    vec sums[TILE_ROWS_MAX][VECTORS];
+    vec sums[TILE_ROWS_MAX][TILE_VECTORS];
 
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < width; v++)
-            sums[r][v] = tile->start != NULL
-                             ? NAME(load)(tile->start + (size_t)r * c_step + v * VECTOR)
-                             : (vec){0};
+    NAME(start_rows)(tile, rows, width, VECTOR, sums);
     for (size_t t = 0; t < tile->taps; t++) {
         const float *const *starts = tile->rows + t * tile->row_step;
 
@@ -117,11 +156,7 @@ INLINE void NAME(depthwise)(const struct tile *tile, const int rows, const int w
         }
         weights += tile->panel_step;
     }
-    UNROLL for (int r = 0; r < rows; r++) {
-        NAME(finish_row)(tile, width, sums[r]);
-        UNROLL for (int v = 0; v < width; v++)
-            *(NAME(vec_memory) *)(c + (size_t)r * c_step + v * VECTOR) = sums[r][v];
-    }
+    NAME(store_rows)(tile, rows, width, VECTOR, sums);
 }
 
 #define DEPTHWISE(rows, vectors) \
@@ -132,12 +167,12 @@ INLINE void NAME(depthwise)(const struct tile *tile, const int rows, const int w
 #define NARROW(rows, vectors) \
     static void NAME(narrow_##rows##_##vectors)(const struct tile *tile) \
     { \
-        NAME(tile)(tile, rows, vectors, vectors); \
+        NAME(tile)(tile, rows, vectors, vectors, tile->tail); \
     }
 #define WIDE(rows) \
     static void NAME(wide_##rows)(const struct tile *tile) \
     { \
-        NAME(tile)(tile, rows, WIDE_##rows * VECTORS, VECTORS); \
+        NAME(tile)(tile, rows, WIDE_##rows * VECTORS, VECTORS, VECTOR); \
     }
 #if VECTORS == 4
 #define NARROW_ROWS(rows) NARROW(rows, 1) NARROW(rows, 2) NARROW(rows, 3) NARROW(rows, 4)
@@ -186,3 +221,4 @@ static const struct tile_kernels NAME(table) = {
 #undef NARROW_ENTRY
 #undef WIDE
 #undef vec
+#undef TILE_VECTORS
