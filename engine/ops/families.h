@@ -30,6 +30,10 @@
     X(loss) \
     X(matmul) \
     X(matrix) \
+    X(ml_category) \
+    X(ml_features) \
+    X(ml_linear) \
+    X(ml_trees) \
     X(norm) \
     X(norm_axes) \
     X(optimiser) \

@@ -18,15 +18,22 @@ engine_libengine_a_SOURCES += \
 	%D%/epilogue.c %D%/epilogue.h \
 	%D%/expand.c \
 	%D%/families.h \
+	%D%/forest.c %D%/forest.h \
 	%D%/gather.c \
 	%D%/gemm.c \
 	%D%/generate.c \
 	%D%/grid_sample.c \
 	%D%/integer.c \
 	%D%/join.c \
+	%D%/key_table.c %D%/key_table.h \
 	%D%/loss.c \
 	%D%/matmul.c \
 	%D%/matrix.c \
+	%D%/ml_category.c \
+	%D%/ml_features.c \
+	%D%/ml_linear.c \
+	%D%/ml_scores.c %D%/ml_scores.h \
+	%D%/ml_trees.c \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/norm_axes.c \
 	%D%/op_table.c \

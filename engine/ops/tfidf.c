@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/tfidf.c - TfIdfVectorizer: counts the n-grams of a pool in rows of integers or strings.
- * The pool is a trie whose edges are in one hash table, built when the model is loaded. */
+ * The pool is a trie whose edges are in one table, built when the model is loaded. */
+#include "engine/ops/key_table.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum tfidf_mode { MODE_TF, MODE_IDF, MODE_TFIDF };
-
-/* From node `parent` by `item` to node `child`; child 0 (the root) marks a free entry. An integer
- * item is its eight bytes. */
-struct edge {
-    uint32_t parent, child;
-    struct bytes item;
-};
 
 struct tfidf_params {
     enum tfidf_mode mode;
@@ -22,36 +16,10 @@ struct tfidf_params {
     const int64_t *columns;        /* of each n-gram */
     int64_t width;                 /* of the output */
     const float *weights;          /* of each column, or NULL */
-    struct edge *edges;
-    uint32_t n_entries, n_nodes;   /* entries: a power of two */
+    struct key_table edges;        /* space: a node; key: an item; value: the node it leads to */
+    uint32_t n_nodes;              /* node 0 is the root */
     int64_t *grams;                /* of each node: index of the n-gram that ends there + 1, or 0 */
 };
-
-/* FNV-1a over the item, seeded by the parent. */
-static uint32_t hash(uint32_t parent, const struct bytes *item)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325) ^ parent * UINT64_C(0x9e3779b97f4a7c15);
-
-    for (size_t i = 0; i < item->length; i++)
-        h = (h ^ (unsigned char)item->data[i]) * UINT64_C(0x100000001b3);
-    return (uint32_t)(h ^ h >> 32);
-}
-
-/* The entry of the edge, or the free one where it belongs. */
-static struct edge *find_edge(const struct tfidf_params *params, uint32_t parent,
-                              const struct bytes *item)
-{
-    const uint32_t mask = params->n_entries - 1;
-
-    for (uint32_t i = hash(parent, item) & mask;; i = (i + 1) & mask) {
-        struct edge *edge = &params->edges[i];
-
-        if (edge->child == 0 ||
-            (edge->parent == parent && edge->item.length == item->length &&
-             (item->length == 0 || memcmp(edge->item.data, item->data, item->length) == 0)))
-            return edge;
-    }
-}
 
 static void add_gram(struct tfidf_params *params, const struct bytes *items, int64_t length,
                      int64_t gram)
@@ -59,11 +27,11 @@ static void add_gram(struct tfidf_params *params, const struct bytes *items, int
     uint32_t node = 0;
 
     for (int64_t i = 0; i < length; i++) {
-        struct edge *edge = find_edge(params, node, &items[i]);
+        uint32_t *next = key_table_add(&params->edges, node, items[i]);
 
-        if (edge->child == 0)
-            *edge = (struct edge){node, params->n_nodes++, items[i]};
-        node = edge->child;
+        if (*next == 0)
+            *next = params->n_nodes++;
+        node = *next;
     }
     params->grams[node] = gram + 1;
 }
@@ -105,14 +73,9 @@ static enum engine_status build(const struct op_init *init, struct tfidf_params 
 
     if (status != ENGINE_OK)
         return status;
-    if (count > UINT32_MAX / 8)
-        return op_unsupported(init->node, err, "a pool of %zu items", count);
     params->n_nodes = 1;
-    for (params->n_entries = 16; params->n_entries < 2 * count; params->n_entries *= 2)
-        ;
-    params->edges = arena_calloc(init->arena, params->n_entries, sizeof(*params->edges));
     params->grams = arena_calloc(init->arena, count + 1, sizeof(*params->grams));
-    if (params->edges == NULL || params->grams == NULL)
+    if (params->grams == NULL || !key_table_init(&params->edges, init->arena, count))
         return engine_error_set(err, ENGINE_OVER_BUDGET, "no memory for the pool");
     for (size_t n = 1; n <= sizes; n++) {
         const int64_t start = starts[n - 1];
@@ -188,18 +151,11 @@ static void count_from(const struct tfidf_params *params, const struct tensor *f
     uint32_t node = 0;
 
     for (int64_t length = 1, at = start; length <= params->most && at < end; length++) {
-        int64_t integer;
-        struct bytes item = {(const char *)&integer, sizeof(integer)};
-        const struct edge *edge;
+        uint64_t room;
 
-        if (params->strings)
-            item = ((const struct bytes *)from->data)[at];
-        else
-            integer = tensor_int_at(from, at);
-        edge = find_edge(params, node, &item);
-        if (edge->child == 0)
+        node = key_table_find(&params->edges, node, key_of(from, at, &room));
+        if (node == 0)
             return;
-        node = edge->child;
         if (length >= least && params->grams[node] != 0)
             row[params->columns[params->grams[node] - 1]] += 1;
         if (distance >= end - at)
