@@ -88,7 +88,7 @@ def _fit(shape, count, wanted):
     """The shape the model wants for these elements: as it is, as one row, or filled up."""
     if len(shape) == len(wanted):
         return shape
-    if len(shape) + 1 == len(wanted):
+    if len(shape) + 1 == len(wanted) and all(w in (-1, size) for size, w in zip(shape, wanted[1:])):
         return [1] + shape
     known = 1
     for size in wanted:
