@@ -16,3 +16,9 @@ check_PROGRAMS += %D%/replay_predict
 %C%_replay_predict_SOURCES = %D%/fuzz_predict.c %D%/replay.c
 %C%_replay_predict_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/predict"'
 %C%_replay_predict_LDADD = $(PROTO_LIBS)
+
+check_PROGRAMS += %D%/storm_onnx
+%C%_storm_onnx_SOURCES = %D%/fuzz_onnx.c %D%/mutate_onnx.c %D%/mutate_onnx.h %D%/storm_onnx.c \
+	tests/support/onnx_bytes.c tests/support/onnx_bytes.h
+%C%_storm_onnx_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
+%C%_storm_onnx_LDADD = $(ENGINE_LIBS)
