@@ -15,6 +15,9 @@ static enum engine_status check_dtype(const struct node *node, const struct tens
 {
     enum dtype dtype = node->n_inputs > 0 ? inputs[0].dtype : DTYPE_NONE;
 
+    for (int i = 0; i < node->n_inputs && (node->op->flags & (OP_DYNAMIC | OP_CONTAINERS)) == 0; i++)
+        if (inputs[i].dtype == DTYPE_SEQUENCE || inputs[i].dtype == DTYPE_OPTIONAL)
+            return op_fail(node, err, "input %d is a sequence or optional", i);
     if (node->op->dtypes == 0 || dtype == DTYPE_NONE)
         return ENGINE_OK;
     if (dtype < 64 && (node->op->dtypes & DTYPE_BIT(dtype)) != 0)

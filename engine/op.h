@@ -26,8 +26,10 @@ enum op_flags {
     OP_RANDOM = 1 << 2,    /* never folded */
     OP_DYNAMIC = 1 << 3,   /* run allocates (strings, sequences) or runs bodies: dynamic executor only */
     OP_PARALLEL = 1 << 4,  /* run uses call->pool */
-    OP_SHAPE_ONLY = 1 << 5 /* run reads shapes and dtypes of its inputs, never their data (Shape,
-                              Size, EyeLike): a plan may run it, data NULL, to fold the output */
+    OP_SHAPE_ONLY = 1 << 5, /* run reads shapes and dtypes of its inputs, never their data (Shape,
+                               Size, EyeLike): a plan may run it, data NULL, to fold the output */
+    OP_CONTAINERS = 1 << 6  /* takes sequences and optionals; OP_DYNAMIC ones may too, others are
+                               never given any */
 };
 
 /* Reading the attributes, once, when the model is loaded. */

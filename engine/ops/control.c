@@ -58,6 +58,17 @@ static enum engine_status no_body(const struct node *node, const char *name, str
                             node->op_type, node->name, name);
 }
 
+/* One bool. */
+static enum engine_status read_condition(const struct op_call *call, const struct tensor *tensor,
+                                         const char *what, bool *ret, struct engine_error *err)
+{
+    if (tensor->dtype != DTYPE_BOOL || shape_elements(&tensor->shape) != 1)
+        return op_fail(call->node, err, "%s has %lld elements of type %s, needs 1 of bool", what,
+                       (long long)shape_elements(&tensor->shape), dtype_name(tensor->dtype));
+    *ret = tensor_int_at(tensor, 0) != 0;
+    return ENGINE_OK;
+}
+
 static enum engine_status if_init(const struct op_init *init, struct engine_error *err)
 {
     static const char *const names[] = {"then_branch", "else_branch"};
@@ -77,15 +88,14 @@ static enum engine_status if_init(const struct op_init *init, struct engine_erro
 
 static enum engine_status if_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct tensor *condition = call->inputs[0];
     const struct graph *body;
     struct tensor *outputs;
-    enum engine_status status;
+    bool holds;
+    enum engine_status status = read_condition(call, call->inputs[0], "the condition", &holds, err);
 
-    if (shape_elements(&condition->shape) != 1)
-        return op_fail(call->node, err, "the condition has %lld elements, needs 1",
-                       (long long)shape_elements(&condition->shape));
-    body = body_of(call->node, tensor_int_at(condition, 0) != 0 ? "then_branch" : "else_branch");
+    if (status != ENGINE_OK)
+        return status;
+    body = body_of(call->node, holds ? "then_branch" : "else_branch");
     outputs = dynamic_alloc(call->dynamic, (size_t)body->n_outputs * sizeof(*outputs), err);
     if (outputs == NULL)
         return ENGINE_OVER_BUDGET;
@@ -233,12 +243,8 @@ static enum engine_status iterate(struct loop *loop, int first_carried, int64_t 
 
     if (status == ENGINE_OK)
         status = dynamic_run_body(call, loop->body, loop->inputs, loop->outputs, err);
-    if (status == ENGINE_OK && condition != NULL) {
-        if (shape_elements(&loop->outputs[0].shape) != 1)
-            return op_fail(call->node, err, "the body's condition has %lld elements, needs 1",
-                           (long long)shape_elements(&loop->outputs[0].shape));
-        *condition = tensor_int_at(&loop->outputs[0], 0) != 0;
-    }
+    if (status == ENGINE_OK && condition != NULL)
+        status = read_condition(call, &loop->outputs[0], "the body's condition", condition, err);
     if (status == ENGINE_OK)
         status = collect(loop, err);
     return status == ENGINE_OK ? carry(loop, first_carried, iteration, err) : status;
@@ -360,12 +366,18 @@ static enum engine_status loop_run(const struct op_call *call, struct engine_err
     int explicit_inputs = call->node->n_explicit_inputs;
     int64_t trips = INT64_MAX;
     bool condition = true;
-    enum engine_status status;
+    enum engine_status status = ENGINE_OK;
 
-    if (explicit_inputs > 0 && call->inputs[0] != NULL)
+    if (explicit_inputs > 0 && call->inputs[0] != NULL) {
+        if (!dtype_is_integer(call->inputs[0]->dtype))
+            return op_fail(call->node, err, "the trip count is %s",
+                           dtype_name(call->inputs[0]->dtype));
         trips = shape_elements(&call->inputs[0]->shape) > 0 ? tensor_int_at(call->inputs[0], 0) : 0;
+    }
     if (explicit_inputs > 1 && call->inputs[1] != NULL && shape_elements(&call->inputs[1]->shape) > 0)
-        condition = tensor_int_at(call->inputs[1], 0) != 0;
+        status = read_condition(call, call->inputs[1], "the condition", &condition, err);
+    if (status != ENGINE_OK)
+        return status;
     loop.n_carried = explicit_inputs > 2 ? explicit_inputs - 2 : 0;
     loop.first_collected = 1 + loop.n_carried;
     loop.n_collected = loop.body->n_outputs - loop.first_collected;

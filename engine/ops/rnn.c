@@ -422,6 +422,8 @@ static enum engine_status rnn_run(const struct op_call *call, struct engine_erro
     status = check_lengths(call, &s.e, s.lengths, err);
     if (status != ENGINE_OK)
         return status;
+    if (s.e.batch == 0 || s.e.hidden == 0)
+        return ENGINE_OK;   /* no output has an element */
     scratch_floats(&s.e, at);
     s.input_part = scratch + at[0];
     s.state_part = scratch + at[1];
