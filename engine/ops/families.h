@@ -33,6 +33,7 @@
     X(ml_category) \
     X(ml_features) \
     X(ml_linear) \
+    X(ml_svm) \
     X(ml_trees) \
     X(norm) \
     X(norm_axes) \

@@ -33,6 +33,7 @@ engine_libengine_a_SOURCES += \
 	%D%/ml_features.c \
 	%D%/ml_linear.c \
 	%D%/ml_scores.c %D%/ml_scores.h \
+	%D%/ml_svm.c \
 	%D%/ml_trees.c \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/norm_axes.c \
