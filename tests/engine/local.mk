@@ -52,6 +52,11 @@ check_PROGRAMS += %D%/test_matmul
 %C%_test_matmul_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_matmul_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_ml
+%C%_test_ml_SOURCES = %D%/test_ml.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_ml_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_ml_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_model
 %C%_test_model_SOURCES = %D%/test_model.c $(ONNX_BYTES) $(RUN_SUITE)
 %C%_test_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
