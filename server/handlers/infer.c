@@ -13,31 +13,32 @@
 static const char header_name[] = "Inference-Header-Content-Length";
 enum { HEADER_DIGITS_MAX = 18 };
 
+/* An output to send. */
+struct chosen_output {
+    int index;                           /* the model's */
+    int classes;                         /* its N largest instead, or 0 */
+    struct classification labels;
+};
+
 struct infer_call {
     struct prediction prediction;        /* first */
     struct infer_request request;
     bool decoded;
     int n_chosen;
-    int *chosen;                         /* outputs to send, by index */
-    int *binary;                         /* for each chosen one */
-    int *classes;                        /* for each chosen one: N largest, or 0 */
+    struct chosen_output *chosen;        /* one block with `sent` and `binary` behind */
     struct wire_tensor *sent;
-    struct classification *labels;       /* for each chosen one */
+    int *binary;
 };
 
 static void infer_call_finish(struct prediction *prediction)
 {
     struct infer_call *call = (struct infer_call *)prediction;
 
-    for (int i = 0; call->labels != NULL && i < call->n_chosen; i++)
-        classification_finish(&call->labels[i]);
+    for (int i = 0; i < call->n_chosen; i++)
+        classification_finish(&call->chosen[i].labels);
     if (call->decoded)
         infer_request_finish(&call->request);
     free(call->chosen);
-    free(call->binary);
-    free(call->classes);
-    free(call->sent);
-    free(call->labels);
 }
 
 /* The header's number; -1 when there is none. */
@@ -74,6 +75,17 @@ static bool decode(struct infer_call *call, struct problem *problem)
     return call->decoded;
 }
 
+static bool alloc_chosen(struct infer_call *call, size_t count, struct problem *problem)
+{
+    call->chosen = calloc(count + 1, sizeof(*call->chosen) + sizeof(*call->sent) +
+                                         sizeof(*call->binary));
+    if (call->chosen == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory for %zu outputs", count);
+    call->sent = (struct wire_tensor *)(call->chosen + count);
+    call->binary = (int *)(call->sent + count);
+    return true;
+}
+
 /* Which outputs the request asks for, and in which form. */
 static bool choose_outputs(struct infer_call *call, struct problem *problem)
 {
@@ -81,27 +93,22 @@ static bool choose_outputs(struct infer_call *call, struct problem *problem)
     const struct model_entry *entry = call->prediction.job.entry;
     int count = request->n_outputs > 0 ? request->n_outputs : entry->n_outputs;
 
-    call->chosen = calloc((size_t)count + 1, sizeof(*call->chosen));
-    call->binary = calloc((size_t)count + 1, sizeof(*call->binary));
-    call->classes = calloc((size_t)count + 1, sizeof(*call->classes));
-    call->sent = calloc((size_t)count + 1, sizeof(*call->sent));
-    call->labels = calloc((size_t)count + 1, sizeof(*call->labels));
-    if (call->chosen == NULL || call->binary == NULL || call->classes == NULL ||
-        call->sent == NULL || call->labels == NULL)
-        return problem_set(problem, 507, "no_memory", "no memory for %d outputs", count);
+    if (!alloc_chosen(call, (size_t)count, problem))
+        return false;
     for (int i = 0; i < count; i++) {
         const struct requested_output *output =
             request->n_outputs > 0 ? &request->outputs[i] : NULL;
+        struct chosen_output *chosen = &call->chosen[i];
 
-        call->chosen[i] = output != NULL ? tensor_bridge_find_output(entry, output->name) : i;
+        chosen->index = output != NULL ? tensor_bridge_find_output(entry, output->name) : i;
+        chosen->classes = output != NULL ? output->classification : 0;
         call->binary[i] = output != NULL && output->binary >= 0 ? output->binary
                                                                 : request->binary_output_default;
-        call->classes[i] = output != NULL ? output->classification : 0;
-        if (call->chosen[i] < 0)
+        if (chosen->index < 0)
             return problem_set(problem, 400, "unknown_output", "model '%s' has no output '%.128s'",
                                entry->name, output->name);
         for (int j = 0; j < i; j++) {
-            if (call->chosen[j] == call->chosen[i])
+            if (call->chosen[j].index == chosen->index)
                 return problem_set(problem, 400, "duplicate_output",
                                    "output '%.128s' is asked for twice", output->name);
         }
@@ -129,9 +136,11 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
     char number[24];
 
     for (int i = 0; i < call->n_chosen; i++) {
-        call->sent[i] = outputs[call->chosen[i]];
-        if (call->classes[i] > 0 &&
-            !classification_make(&call->labels[i], &outputs[call->chosen[i]], call->classes[i],
+        struct chosen_output *chosen = &call->chosen[i];
+
+        call->sent[i] = outputs[chosen->index];
+        if (chosen->classes > 0 &&
+            !classification_make(&chosen->labels, &outputs[chosen->index], chosen->classes,
                                  job->entry->batchable, &call->sent[i], problem))
             return false;
     }

@@ -5,6 +5,8 @@
 #include "server/serving/worker.h"
 #include "server/tensor_bridge.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,11 +35,16 @@ void *prediction_create(size_t size, const struct prediction_protocol *protocol,
                         struct services *services, struct problem *problem)
 {
     struct model_entry *entry = handler_find_entry(exchange, services, problem);
+    size_t inputs_at = (size + alignof(max_align_t) - 1) / alignof(max_align_t) *
+                       alignof(max_align_t);
+    size_t outputs_at, whole;
     struct prediction *prediction;
 
     if (entry == NULL)
         return NULL;
-    prediction = calloc(1, size);
+    outputs_at = inputs_at + (size_t)entry->n_inputs * sizeof(struct tensor);
+    whole = outputs_at + (size_t)entry->n_outputs * sizeof(struct wire_tensor);
+    prediction = calloc(1, whole);       /* one block: this is done for each request */
     if (prediction == NULL) {
         model_entry_unref(entry);
         problem_set(problem, 507, "no_memory", "no memory for the request");
@@ -51,13 +58,8 @@ void *prediction_create(size_t size, const struct prediction_protocol *protocol,
     prediction->exchange = exchange;
     prediction->services = services;
     prediction->begun_ns = clock_now_ns();
-    prediction->job.inputs = calloc((size_t)entry->n_inputs + 1, sizeof(struct tensor));
-    prediction->outputs = calloc((size_t)entry->n_outputs + 1, sizeof(struct wire_tensor));
-    if (prediction->job.inputs == NULL || prediction->outputs == NULL) {
-        prediction_destroy(prediction);
-        problem_set(problem, 507, "no_memory", "no memory for the request");
-        return NULL;
-    }
+    prediction->job.inputs = (struct tensor *)((char *)prediction + inputs_at);
+    prediction->outputs = (struct wire_tensor *)((char *)prediction + outputs_at);
     return prediction;
 }
 
@@ -67,8 +69,6 @@ void prediction_destroy(struct prediction *prediction)
         return;
     prediction->protocol->finish(prediction);
     model_entry_unref(prediction->job.entry);
-    free(prediction->job.inputs);
-    free(prediction->outputs);
     free(prediction);
 }
 
