@@ -24,4 +24,7 @@ engine_libengine_a_SOURCES += \
 	%D%/tile_block.c %D%/tile_block.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \
-	%D%/window_pool.c %D%/window_pool.h
+	%D%/window_pool.c %D%/window_pool.h \
+	%D%/winograd.c %D%/winograd.h \
+	%D%/winograd_body.h \
+	%D%/winograd_transform.c %D%/winograd_transform.h

@@ -29,6 +29,20 @@ void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t column
     }
 }
 
+void tile_pack_columns(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
+                       int64_t from, int64_t count, const float *items, float *packed)
+{
+    int64_t width = tile_width(kernels, columns), end = min64(from + count, columns);
+
+    for (; from < end; from += kernels->panel) {
+        int64_t panel = min64(kernels->panel, width - from);
+        float *to = packed + from * depth + row * panel;
+
+        for (int64_t j = 0; j < panel; j++)
+            to[j] = from + j < end ? *items++ : 0;
+    }
+}
+
 /* A piece of the depth. */
 struct piece {
     const struct tile_kernels *kernels;

@@ -36,5 +36,8 @@ int64_t tile_width(const struct tile_kernels *kernels, int64_t columns);
 void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t first,
                int64_t count, const float *w, int64_t row_step, int64_t column_step, float alpha,
                float *packed);
+/* Packs one row's columns [from, from + count); `from` starts a panel of any width there is. */
+void tile_pack_columns(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
+                       int64_t from, int64_t count, const float *items, float *packed);
 
 #endif

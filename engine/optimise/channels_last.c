@@ -3,13 +3,18 @@
  * between them, as far as they can follow: each value that has a channels-last twin is remembered, and
  * an operator all of whose images have twins is made again for the twins. The value itself becomes a
  * Transpose of its twin, which is dropped when nobody reads it. */
+#include "engine/kernels/winograd.h"
 #include "engine/optimise/optimise.h"
 #include "engine/optimise/order.h"
 #include "engine/optimise/pattern.h"
 
 #include <string.h>
 
-enum { INPUTS_MAX = 64 };
+enum {
+    INPUTS_MAX = 64,
+    WINOGRAD_CHANNELS_MIN = 16,
+    WINOGRAD_LARGE_MAX = 256 * 256
+};
 
 struct layout {
     struct graph *graph;
@@ -70,13 +75,36 @@ static bool conv_packs(const struct graph *graph, int node, struct shape *w)
            w->dims[0] % node_int(&graph->nodes[node], "group", 1) == 0;
 }
 
+static bool all_ones(const struct node *node, const char *name)
+{
+    size_t count;
+    const int64_t *items = node_ints(node, name, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (items[i] != 1)
+            return false;
+    return true;
+}
+
+/* The size of Winograd's tiles for this convolution, 0 for the direct sum. Tiles of 4 need four times
+ * the weights; where those are very large, the images are small, and reading them would cost more than
+ * the products saved. */
+static int winograd_tile(const struct node *node, const struct shape *w)
+{
+    if (w->rank != 4 || w->dims[2] != 3 || w->dims[3] != 3 || node_int(node, "group", 1) != 1 ||
+        !all_ones(node, "strides") || !all_ones(node, "dilations") || w->dims[0] < WINOGRAD_CHANNELS_MIN ||
+        w->dims[1] < WINOGRAD_CHANNELS_MIN)
+        return 0;
+    return w->dims[0] * w->dims[1] <= WINOGRAD_LARGE_MAX ? WINOGRAD_LARGE : WINOGRAD_SMALL;
+}
+
 static bool change_conv(struct layout *layout, int node, const struct shape *w)
 {
     struct graph *graph = layout->graph;
     struct node before = graph->nodes[node];
     int x = before.inputs[0], inputs[4] = {twin_of(layout, x), -1, pattern_input(graph, node, 2), -1};
     int64_t groups = node_int(&before, "group", 1);
-    int twin;
+    int twin, tile = winograd_tile(&before, w);
 
     if (inputs[0] < 0) {
         inputs[0] = transpose(graph, node, x, -1, w->rank, true);
@@ -84,7 +112,8 @@ static bool change_conv(struct layout *layout, int node, const struct shape *w)
             return false;
     }
     inputs[1] = pattern_add(graph, node, "inferd.PackConv", 1, &before.inputs[1], -1);
-    if (inputs[1] < 0 || !node_set_int(graph, pattern_last(graph), "group", groups))
+    if (inputs[1] < 0 || !node_set_int(graph, pattern_last(graph), "group", groups) ||
+        !node_set_int(graph, pattern_last(graph), "winograd", tile))
         return false;
     inputs[3] = VALUE_ABSENT;
     twin = pattern_add(graph, node, "inferd.PackedConv", 4, inputs, -1);
@@ -95,6 +124,7 @@ static bool change_conv(struct layout *layout, int node, const struct shape *w)
     return node_set_ints(graph, pattern_last(graph), "kernel_shape", w->dims + 2, (size_t)(w->rank - 2)) &&
            node_set_int(graph, pattern_last(graph), "channels", w->dims[1]) &&
            node_set_int(graph, pattern_last(graph), "columns", w->dims[0]) &&
+           node_set_int(graph, pattern_last(graph), "winograd", tile) &&
            replace(layout, node, twin, w->rank);
 }
 

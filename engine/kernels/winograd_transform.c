@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/kernels/winograd_transform.h"
+
+#include "engine/kernels/cpu.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 36")
+
+/* The points of F(4x4, 3x3) beside 0 and infinity, +-A1 and +-B1, and their squares. */
+#define A1 0.625f
+#define A2 0.390625f
+#define B1 1.5f
+#define B2 2.25f
+
+#define NAME(x) generic_##x
+#define VECTOR 4
+#include "engine/kernels/winograd_body.h"
+#undef NAME
+#undef VECTOR
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define NAME(x) avx2_##x
+#define VECTOR 8
+#include "engine/kernels/winograd_body.h"
+#undef NAME
+#undef VECTOR
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
+#define NAME(x) avx512_##x
+#define VECTOR 16
+#include "engine/kernels/winograd_body.h"
+#undef NAME
+#undef VECTOR
+#pragma GCC pop_options
+#define TABLE(isa) \
+    {[2] = {isa##_input_tile_2, isa##_output_tile_2}, [4] = {isa##_input_tile_4, isa##_output_tile_4}}
+#else
+#define TABLE(isa) \
+    {[2] = {generic_input_tile_2, generic_output_tile_2}, \
+     [4] = {generic_input_tile_4, generic_output_tile_4}}
+#endif
+
+const struct winograd_transform *winograd_transform(int tile)
+{
+    static const struct winograd_transform tables[ISA_COUNT][5] = {
+        [ISA_GENERIC] = TABLE(generic),
+        [ISA_AVX2] = TABLE(avx2),
+        [ISA_AVX512] = TABLE(avx512),
+    };
+
+    assert(tile == 2 || tile == 4);
+    return &tables[cpu_isa()][tile];
+}
+
+/* Row p of G is (1, p, p^2) over the product of p's distances from the other points; infinity's is
+ * (0, 0, 1). */
+void winograd_kernel(int tile, const float *kernel, float *ret)
+{
+    static const double points[2][5] = {{0, 1, -1}, {0, 0.625, -0.625, 1.5, -1.5}};
+    int side = tile + 2, n = side - 1;
+    double g[6][3], half[6][3];
+
+    for (int j = 0; j < n; j++) {
+        double p = points[tile == 4][j], factor = 1;
+
+        for (int k = 0; k < n; k++)
+            if (k != j)
+                factor *= p - points[tile == 4][k];
+        for (int i = 0; i < 3; i++)
+            g[j][i] = (i == 0 ? 1 : i == 1 ? p : p * p) / factor;
+    }
+    for (int i = 0; i < 3; i++)
+        g[n][i] = i == 2;
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < 3; j++)
+            half[i][j] = g[i][0] * (double)kernel[j] + g[i][1] * (double)kernel[3 + j] +
+                         g[i][2] * (double)kernel[6 + j];
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < side; j++)
+            ret[i * side + j] = (float)(half[i][0] * g[j][0] + half[i][1] * g[j][1] +
+                                        half[i][2] * g[j][2]);
+}
