@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += %D%/libengine.a
 %C%_libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENBLAS_CFLAGS)
-%C%_libengine_a_CFLAGS = $(AM_CFLAGS) -O3
+%C%_libengine_a_CFLAGS = $(AM_CFLAGS) $(ENGINE_OPTIMISE)
 # What a program that links libengine.a needs besides.
 ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 %C%_libengine_a_SOURCES = \
