@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 enum {
-    ONNX_IR_NEWEST = 13,
-    ONNX_OPSET_NEWEST = 25,        /* of the default domain; newer ones are refused by number */
+    ONNX_IR_NEWEST = 14,
+    ONNX_OPSET_NEWEST = 28,        /* of the default domain; newer ones are refused by number */
     ONNX_DEPTH_MAX = 16,           /* bodies within bodies, functions within functions */
     ONNX_NODES_MAX = 1000000,      /* after inlining, bodies included */
     ONNX_NAME_BYTES_MAX = 65535
