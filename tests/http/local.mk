@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Black-box tests of the real daemon, by Python's standard library.
 dist_check_SCRIPTS += \
+	%D%/test_clients.py \
 	%D%/test_daemon.py \
 	%D%/test_hard_http.py
-EXTRA_DIST += tests/support/daemon_fixture.py
+EXTRA_DIST += tests/support/daemon.py tests/support/daemon_fixture.py tests/support/onnx_writer.py
