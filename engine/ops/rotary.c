@@ -100,7 +100,7 @@ static enum engine_status rotary_run(const struct op_call *call, struct engine_e
     const int64_t *places =
         call->n_inputs > PLACES && call->inputs[PLACES] != NULL ? call->inputs[PLACES]->data : NULL;
     size_t size = dtype_size(x->dtype);
-    struct sizes s;
+    struct sizes s = {0};
     float *head = call->scratch, *cosines, *sines;
 
     sizes_of(params, &x->shape, &s);
