@@ -90,7 +90,7 @@ static enum engine_status if_run(const struct op_call *call, struct engine_error
 {
     const struct graph *body;
     struct tensor *outputs;
-    bool holds;
+    bool holds = false;
     enum engine_status status = read_condition(call, call->inputs[0], "the condition", &holds, err);
 
     if (status != ENGINE_OK)
