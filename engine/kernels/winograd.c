@@ -102,7 +102,9 @@ static int64_t block_tiles(const struct conv_last_form *form, int tile, int64_t 
     if (most > TILE_BLOCK_ROWS)
         most = TILE_BLOCK_ROWS;
     blocks = (tiles + most - 1) / most;
-    return blocks > 0 ? (tiles + blocks - 1) / blocks : 1;
+    if (blocks <= 1)
+        return tiles > 0 ? tiles : 1;
+    return ((tiles + blocks - 1) / blocks + TILE_ROWS_MAX - 1) / TILE_ROWS_MAX * TILE_ROWS_MAX;
 }
 
 static size_t block_floats(const struct conv_last_form *form, int tile, int64_t block)

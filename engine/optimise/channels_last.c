@@ -13,7 +13,7 @@
 enum {
     INPUTS_MAX = 64,
     WINOGRAD_CHANNELS_MIN = 16,
-    WINOGRAD_LARGE_MAX = 256 * 256
+    WINOGRAD_LARGE_MAX = 512 * 512
 };
 
 struct layout {
