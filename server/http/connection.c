@@ -17,6 +17,7 @@
 
 /* A client that closed its sending side may still read: it counts as gone only after so long. */
 #define HALF_CLOSED_NS (1000 * UINT64_C(1000000))
+#define UNSEEN_FIN_NS (50 * UINT64_C(1000000))
 #define DRAIN_IDLE_NS (500 * UINT64_C(1000000))
 #define OVER_LIMIT_NS (2000 * UINT64_C(1000000))
 
@@ -94,6 +95,7 @@ void connection_set_state(struct http_connection *connection, enum connection_st
     if (connection->state == CONNECTION_CLOSING)
         return;
     connection->state = state;
+    connection->state_ns = now;
     switch (state) {
     case CONNECTION_IDLE:
         connection->deadline_ns =
@@ -103,7 +105,6 @@ void connection_set_state(struct http_connection *connection, enum connection_st
         connection->deadline_ns = now + server->request_timeout_ns;
         break;
     case CONNECTION_PARKED:
-        connection->parked_ns = now;
         connection->deadline_ns = connection->exchange->deadline_ns;
         break;
     case CONNECTION_SENDING:
@@ -179,34 +180,43 @@ static void time_out(struct http_connection *connection)
     }
 }
 
-static void mark_gone(struct http_connection *connection, int events, uint64_t now)
+/* The client has closed its side at least: what does that mean in this state? */
+static void see_hangup(struct http_connection *connection, int events, uint64_t now)
 {
-    bool gone = (events & (POLLERR | POLLHUP)) != 0;
+    uint64_t age_ns = now - connection->state_ns;
+    char byte;
 
-    gone |= (events & POLLRDHUP) != 0 && now - connection->parked_ns > HALF_CLOSED_NS;
-    if (gone)
-        atomic_store_explicit(&connection->exchange->abandoned, true, memory_order_relaxed);
+    if (connection->state == CONNECTION_PARKED) {
+        if ((events & (POLLERR | POLLHUP)) != 0 || age_ns > HALF_CLOSED_NS)
+            atomic_store_explicit(&connection->exchange->abandoned, true, memory_order_relaxed);
+        return;
+    }
+    /* libmicrohttpd takes a short read for the end of what there is, and so never sees a FIN that
+     * came with the last bytes. */
+    if (age_ns > UNSEEN_FIN_NS && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        connection_shutdown(connection, false);
 }
 
-/* Whose client has gone while its request was being worked on? libmicrohttpd does not look. */
-static void look_for_gone(struct http_loop *loop)
+/* Whose client has hung up without libmicrohttpd noticing? It does not look at suspended connections
+ * at all. */
+static void look_for_hangups(struct http_loop *loop, uint64_t now)
 {
     struct http_connection *connection = loop->connections, *who[POLL_AT_ONCE];
     struct pollfd sockets[POLL_AT_ONCE];
-    uint64_t now = uv_hrtime();
 
     while (connection != NULL) {
         int n = 0;
 
         for (; connection != NULL && n < POLL_AT_ONCE; connection = connection->next)
-            if (connection->state == CONNECTION_PARKED) {
+            if (connection->state <= CONNECTION_PARKED) {
                 sockets[n] = (struct pollfd){.fd = connection->fd, .events = POLLRDHUP};
                 who[n++] = connection;
             }
         if (n == 0 || poll(sockets, (nfds_t)n, 0) <= 0)
             continue;
         for (int i = 0; i < n; i++)
-            mark_gone(who[i], sockets[i].revents, now);
+            if (sockets[i].revents != 0)
+                see_hangup(who[i], sockets[i].revents, now);
     }
 }
 
@@ -238,7 +248,7 @@ void connections_sweep(struct http_loop *loop)
     uint64_t now = uv_hrtime();
 
     atomic_store(&loop->tick_ns, now);
-    look_for_gone(loop);
+    look_for_hangups(loop, now);
     for (connection = loop->connections; connection != NULL; connection = connection->next) {
         if (connection->state == CONNECTION_RECEIVING && connection->exchange->verdict.chunked)
             look_for_stuck(connection);

@@ -36,7 +36,7 @@ struct http_connection {
     enum connection_state state;
     bool over_limit;              /* gets one answer: health and metrics, or 503 */
     uint64_t deadline_ns;         /* of the state */
-    uint64_t parked_ns;
+    uint64_t state_ns;            /* since when */
     size_t swept_bytes;           /* of the body, at the last sweep */
     int stuck_sweeps;             /* since when nothing has been read although there is something */
     struct exchange *exchange;
