@@ -134,8 +134,8 @@ int graph_add_ints(struct graph *graph, const char *name, const int64_t *items, 
 bool graph_add_input(struct graph *graph, int value);
 bool graph_add_output(struct graph *graph, int value);
 
-/* Input `index` of a node (less than its n_inputs) becomes `value`, or VALUE_ABSENT. O(1). */
-void graph_set_input(struct graph *graph, int node, int index, int value);
+/* Input `input` of node `index` (less than its n_inputs) becomes `value`, or VALUE_ABSENT. O(1). */
+void graph_set_input(struct graph *graph, int index, int input, int value);
 /* A new list of inputs for a node. False when the arena is used up. */
 bool graph_set_inputs(struct graph *graph, int node, int n_inputs, const int *inputs);
 /* Every use of `from` (node inputs, graph outputs, and captures in bodies) becomes `to`. */

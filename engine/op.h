@@ -20,7 +20,7 @@
 enum { OP_VARIADIC = 255 };
 
 enum op_flags {
-    OP_VIEW = 1 << 0,      /* output 0 is input 0's bytes under another shape; run is never called by a plan */
+    OP_VIEW = 1 << 0,      /* output 0 is input 0's bytes under another shape; no plan calls run */
     OP_INPLACE = 1 << 1,   /* output 0 may overwrite an input of the same byte size at its last use:
                               element i is written only after every read of element i */
     OP_RANDOM = 1 << 2,    /* never folded */

@@ -273,10 +273,12 @@ static enum engine_status rename_output(struct plan_builder *builder, int from, 
                                         struct engine_error *err)
 {
     int *pair = arena_alloc(builder->temporary, 2 * sizeof(*pair));
-    struct plan_draft draft = {.inputs = pair, .outputs = pair + 1};
+    struct plan_draft draft = {0};
 
     if (pair == NULL)
         return no_memory(err);
+    draft.inputs = pair;
+    draft.outputs = pair + 1;
     pair[0] = from;
     pair[1] = to;
     builder->values[to] = builder->values[from];

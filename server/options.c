@@ -260,8 +260,9 @@ static enum options_action read_config(struct options *options, const char *path
 /* "body-bytes-max" to "INFERD_BODY_BYTES_MAX". */
 static void environment_name(const struct option_def *def, char *name)
 {
-    size_t used = strlen(strcpy(name, "INFERD_"));
+    size_t used = strlen("INFERD_");
 
+    memcpy(name, "INFERD_", used);
     for (const char *from = def->name; *from != '\0' && used + 1 < ENV_NAME_MAX; from++)
         name[used++] = *from == '-' ? '_' : (char)toupper((unsigned char)*from);
     name[used] = '\0';

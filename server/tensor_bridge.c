@@ -71,7 +71,7 @@ static const char *dims_text(const int64_t *dims, int rank, char text[DIMS_TEXT_
 
     if (rank < 0)
         return "of any rank";
-    strcpy(text, "[");
+    memcpy(text, "[", 2);
     for (int d = 0; d < rank; d++)
         length += snprintf(text + length, (size_t)(DIMS_TEXT_MAX - length), "%s%lld",
                            d > 0 ? "," : "", (long long)dims[d]);

@@ -62,7 +62,8 @@ struct grad_def {
     uint32_t save_outputs;         /* likewise of output i */
     uint32_t no_grad_inputs;       /* bit i: input i never gets a gradient (indices, shapes, masks) */
     void (*sizes)(struct grad_sizes *sizes);                       /* NULL: all zero */
-    enum engine_status (*forward)(const struct grad_forward *forward, struct engine_error *err);   /* NULL: op->run */
+    /* NULL: op->run */
+    enum engine_status (*forward)(const struct grad_forward *forward, struct engine_error *err);
     void (*backward)(const struct grad_call *call);                /* cannot fail: all is checked by then */
 };
 

@@ -201,7 +201,7 @@ static void run_task(void *arg, int task, int thread)
 static void make_nest(struct job *job, const struct shape *shape, uint32_t axes)
 {
     int64_t sizes[SHAPE_RANK_MAX], stride = 1;
-    bool reduced[SHAPE_RANK_MAX];
+    bool reduced[SHAPE_RANK_MAX] = {false};
     int rank = 0;
 
     for (int d = 0; d < shape->rank; d++) {

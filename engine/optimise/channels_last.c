@@ -8,6 +8,7 @@
 #include "engine/optimise/order.h"
 #include "engine/optimise/pattern.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -223,12 +224,11 @@ static bool change_pool(struct layout *layout, int node)
 {
     struct graph *graph = layout->graph;
     int x = graph->nodes[node].inputs[0], twin = twin_of(layout, x);
-    char op_type[64] = "inferd.";
+    char op_type[64];
 
     if (twin < 0)
         return true;
-    strncat(op_type, graph->nodes[node].op_type, 40);
-    strcat(op_type, "Last");
+    snprintf(op_type, sizeof(op_type), "inferd.%.40sLast", graph->nodes[node].op_type);
     return replace(layout, node, repeat(graph, node, op_type, 1, &twin), layout->rank[x]);
 }
 

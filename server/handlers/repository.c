@@ -5,6 +5,7 @@
 #include "server/serving/registry.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,7 +171,7 @@ static void begin_control(struct exchange *exchange, struct services *services, 
     }
     control->exchange = exchange;
     control->verb = verb;
-    strcpy(control->name, name);
+    memcpy(control->name, name, strlen(name) + 1);
     exchange_defer(exchange);
     begin(services->registry, control->name, (struct registry_done){control_done, control});
 }

@@ -219,7 +219,7 @@ int listener_from_systemd(struct listener *listeners, int max, struct problem *p
     int count = 0;
 
     if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
-        count = atoi(fds);
+        count = (int)strtol(fds, NULL, 10);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");

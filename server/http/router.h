@@ -25,7 +25,11 @@ enum { ROUTE_PARAMS_MAX = 4, ROUTE_PARAM_BYTES_MAX = 256 };
 struct route_match {
     const struct route *route;
     int n_params;
-    struct { const char *name; size_t name_length; char text[ROUTE_PARAM_BYTES_MAX]; } params[ROUTE_PARAMS_MAX];
+    struct {
+        const char *name;
+        size_t name_length;
+        char text[ROUTE_PARAM_BYTES_MAX];
+    } params[ROUTE_PARAMS_MAX];
     char allow[64];          /* on 405: "GET, HEAD, POST" */
 };
 

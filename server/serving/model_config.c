@@ -2,6 +2,7 @@
 #include "server/serving/model_config.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 void model_config_init(struct model_config *config)
@@ -104,7 +105,7 @@ static bool parse_labels(struct model_config *config, const json_t *item, struct
             return bad(err, name, "a label of 1 to 64 letters, digits and '_'");
         if (!read_integer(version, 1, INT64_MAX, &number))
             return bad(err, name, "a version, a positive integer");
-        strcpy(label->name, name);
+        snprintf(label->name, sizeof(label->name), "%s", name);
         label->version = (uint64_t)number;
         config->n_labels++;
     }

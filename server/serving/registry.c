@@ -6,6 +6,7 @@
 #include "server/serving/registry_state.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,7 +131,7 @@ static bool enqueue(struct registry *registry, enum task_kind kind, const char *
     if (task != NULL && waiter != NULL) {
         waiter->done = done;
         task->kind = kind;
-        strcpy(task->name, name);
+        snprintf(task->name, sizeof(task->name), "%s", name);
         pthread_mutex_lock(&registry->lock);
         related = last_related(registry, name, &end);
         taken = !registry->stopping;

@@ -10,6 +10,7 @@
 #include "server/serving/worker.h"
 #include "server/status_map.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ static struct model_slot *add_slot(struct registry *registry, const char *name)
 
     if (slot == NULL)
         return NULL;
-    strcpy(slot->name, name);
+    snprintf(slot->name, sizeof(slot->name), "%s", name);
     registry_slot(registry, name, &index);
     pthread_mutex_lock(&registry->lock);
     more = reallocarray(registry->slots, (size_t)registry->n_slots + 1, sizeof(*more));
@@ -94,7 +95,7 @@ static struct version_slot *want_version(struct registry *registry, struct model
                 (size_t)(slot->n_versions - index) * sizeof(*more));
         memset(&more[index], 0, sizeof(*more));
         more[index].number = seen->number;
-        strcpy(more[index].text, seen->text);
+        snprintf(more[index].text, sizeof(more[index].text), "%s", seen->text);
         more[index].state = MODEL_LOADING;
         slot->versions = more;
         slot->n_versions++;

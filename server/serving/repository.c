@@ -251,7 +251,7 @@ static void look_at_model(int root_fd, const char *name, struct repository_model
     int fd = repository_open_directory(root_fd, name);
 
     memset(model, 0, sizeof(*model));
-    strcpy(model->name, name);
+    snprintf(model->name, sizeof(model->name), "%s", name);
     model_config_init(&model->config);
     if (fd < 0) {
         model->reason = format_reason("model directory:", repository_why_not(errno));
@@ -339,14 +339,14 @@ static void scan_file(const struct repository *repository, struct repository_sna
 
     if (model == NULL)
         return;
-    strcpy(model->name, repository_single_name);
+    snprintf(model->name, sizeof(model->name), "%s", repository_single_name);
     model_config_init(&model->config);
     model->versions = calloc(1, sizeof(*model->versions));
     if (model->versions == NULL)
         return;
     model->n_versions = 1;
     model->versions[0].number = 1;
-    strcpy(model->versions[0].text, "1");
+    snprintf(model->versions[0].text, sizeof(model->versions[0].text), "1");
     if (stat(repository->file, &info) != 0)
         model->versions[0].reason = format_reason("the model file:", strerror(errno));
     else if (!S_ISREG(info.st_mode))
