@@ -107,78 +107,93 @@ static struct decimal shortest_float(uint32_t fraction, int exponent)
     return shortest_between(vbl, vb, vbr, (c & 1) == 0, k);
 }
 
+/* Decimal digits of a value; 1 for 0. */
 static int digits_of(uint64_t value)
 {
-    uint64_t bound = 10;
-    int n = 1;
+    static const uint64_t powers[] = {
+        0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
+        UINT64_C(10000000000), UINT64_C(100000000000), UINT64_C(1000000000000),
+        UINT64_C(10000000000000), UINT64_C(100000000000000), UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000), UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)};
+    int n = ((64 - __builtin_clzll(value | 1)) * 1233) >> 12;     /* floor(bits * log10(2)) */
 
-    while (value >= bound) {
-        n++;
-        if (n == 20)
-            break;
-        bound *= 10;
-    }
-    return n;
+    return n + (value >= powers[n]);
 }
 
-/* Writes exactly n digits. */
-static void put_digits(uint64_t value, int n, char *ret_text)
+static void put_eight(uint32_t value, char *ret_text)
 {
-    char *p = ret_text + n;
+    uint32_t high = value / 10000, low = value % 10000;
 
-    while (n >= 2) {
-        p -= 2;
-        memcpy(p, digit_pairs + value % 100 * 2, 2);
-        value /= 100;
-        n -= 2;
-    }
-    if (n == 1)
-        p[-1] = (char)('0' + value);
+    memcpy(ret_text, digit_pairs + high / 100 * 2, 2);
+    memcpy(ret_text + 2, digit_pairs + high % 100 * 2, 2);
+    memcpy(ret_text + 4, digit_pairs + low / 100 * 2, 2);
+    memcpy(ret_text + 6, digit_pairs + low % 100 * 2, 2);
+}
+
+/* All digits of a value, at the end of DIGITS_MAX bytes; leading zeros may stand before them. */
+enum { DIGITS_MAX = 24 };
+
+static void put_digits(uint64_t value, char *ret_text)
+{
+    put_eight((uint32_t)(value % 100000000), ret_text + 16);
+    value /= 100000000;
+    if (value == 0)
+        return;
+    put_eight((uint32_t)(value % 100000000), ret_text + 8);
+    value /= 100000000;
+    if (value != 0)
+        put_eight((uint32_t)value, ret_text);
+}
+
+/* Copies of fixed length are single instructions: what they write too much is written over, or lies
+ * in the room that NUMBER_PRINT_BYTES_MAX leaves. */
+static inline void copy_digits(char *to, const char *from)
+{
+    memcpy(to, from, DIGITS_MAX);
 }
 
 static size_t put_positional(const char *digits, int n, int point, char *ret_text)
 {
-    char *p = ret_text;
-
     if (point <= 0) {
-        memcpy(p, "0.0000", 6);
-        p += 2 - point;
-        memcpy(p, digits, (size_t)n);
-        return (size_t)(p + n - ret_text);
+        memcpy(ret_text, "0.0000", 6);
+        copy_digits(ret_text + 2 - point, digits);
+        return (size_t)(2 - point + n);
     }
+    copy_digits(ret_text, digits);
     if (n <= point) {
-        memcpy(p, digits, (size_t)n);
-        memset(p + n, '0', (size_t)(point - n));
-        memcpy(p + point, ".0", 2);
+        memset(ret_text + n, '0', (size_t)(point - n));
+        memcpy(ret_text + point, ".0", 2);
         return (size_t)point + 2;
     }
-    memcpy(p, digits, (size_t)point);
-    p[point] = '.';
-    memcpy(p + point + 1, digits + point, (size_t)(n - point));
+    ret_text[point] = '.';
+    copy_digits(ret_text + point + 1, digits + point);
     return (size_t)n + 1;
 }
 
 static size_t put_scientific(const char *digits, int n, int point, char *ret_text)
 {
-    char *p = ret_text;
+    size_t length = 1;
 
-    *p++ = digits[0];
+    ret_text[0] = digits[0];
     if (n > 1) {
-        *p++ = '.';
-        memcpy(p, digits + 1, (size_t)n - 1);
-        p += n - 1;
+        ret_text[1] = '.';
+        copy_digits(ret_text + 2, digits + 1);
+        length = (size_t)n + 1;
     }
-    *p++ = 'e';
-    return (size_t)(p - ret_text) + number_print_int(point - 1, p);
+    ret_text[length++] = 'e';
+    return length + number_print_int(point - 1, ret_text + length);
 }
 
 static size_t put_decimal(struct decimal decimal, char *ret_text)
 {
-    char digits[24];
+    char buffer[2 * DIGITS_MAX + 1] = {0};
+    const char *digits;
     int n, point;
 
     n = digits_of(decimal.digits);
-    put_digits(decimal.digits, n, digits);
+    put_digits(decimal.digits, buffer);
+    digits = buffer + DIGITS_MAX - n;
     point = n + decimal.exponent;       /* value = 0.DIGITS * 10^point */
     while (n > 1 && digits[n - 1] == '0')
         n--;
@@ -239,9 +254,11 @@ size_t number_print_double(double value, char *ret_text)
 
 size_t number_print_uint(uint64_t value, char *ret_text)
 {
+    char buffer[2 * DIGITS_MAX] = {0};
     int n = digits_of(value);
 
-    put_digits(value, n, ret_text);
+    put_digits(value, buffer);
+    copy_digits(ret_text, buffer + DIGITS_MAX - n);
     return (size_t)n;
 }
 
