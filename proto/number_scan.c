@@ -42,16 +42,15 @@ static inline bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* How many of the eight bytes, from the first, are ASCII digits (little-endian). */
-static inline int leading_digits(uint64_t v)
+/* Whether eight bytes are all ASCII digits. */
+static inline bool are_eight_digits(uint64_t v)
 {
-    uint64_t t = v ^ UINT64_C(0x3030303030303030);
-    uint64_t others = ((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080);
+    uint64_t t = v ^ UINT64_C(0x3030303030303030);      /* digits become 0 to 9 */
 
-    return others == 0 ? 8 : __builtin_ctzll(others) >> 3;
+    return (((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080)) == 0;
 }
 
-/* The value of eight bytes that are digits or zero: pairs, then fours, then all at once. */
+/* Their value (little-endian): pairs, then fours, then all at once. */
 static inline uint32_t eight_digits(uint64_t v)
 {
     v = (v & UINT64_C(0x0f0f0f0f0f0f0f0f)) * (256 * 10 + 1) >> 8;
@@ -63,17 +62,12 @@ static inline uint32_t eight_digits(uint64_t v)
 /* Appends the digits from p on to *digits (which wraps beyond 19) and returns where they end. */
 static inline const char *read_digits(const char *p, const char *end, uint64_t *digits)
 {
-    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     uint64_t word;
-    int n;
 
     while (end - p >= 8) {
         memcpy(&word, p, 8);
-        n = leading_digits(word);
-        if (n < 8) {
-            *digits = *digits * powers[n] + eight_digits(word << 1 << (63 - 8 * n));
-            return p + n;
-        }
+        if (!are_eight_digits(word))
+            break;
         *digits = *digits * 100000000 + eight_digits(word);
         p += 8;
     }
