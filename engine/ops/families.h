@@ -59,6 +59,7 @@
     X(slice) \
     X(softmax) \
     X(text) \
+    X(text_match) \
     X(tfidf) \
     X(topk) \
     X(transpose) \

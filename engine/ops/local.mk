@@ -49,6 +49,10 @@ engine_libengine_a_SOURCES += \
 	%D%/quantise.c \
 	%D%/random.c \
 	%D%/reduce.c \
+	%D%/regex.h \
+	%D%/regex_match.c \
+	%D%/regex_parse.c \
+	%D%/regex_program.h \
 	%D%/resize.c \
 	%D%/resize_form.c %D%/resize_form.h \
 	%D%/rnn.c \
@@ -66,6 +70,7 @@ engine_libengine_a_SOURCES += \
 	%D%/stacks.c %D%/stacks.h \
 	%D%/text.c \
 	%D%/text_case.c %D%/text_case.h \
+	%D%/text_match.c \
 	%D%/tfidf.c \
 	%D%/topk.c \
 	%D%/transpose.c \

@@ -57,14 +57,15 @@ static size_t encode(uint32_t point, unsigned char *to)
     return 4;
 }
 
-static uint32_t map_point(uint32_t point, bool upper)
+uint32_t text_case_point(uint32_t point, bool upper)
 {
+    pthread_once(&once, open_locale);
     if (point < 0x80) {
         if (upper)
             return point >= 'a' && point <= 'z' ? point - 'a' + 'A' : point;
         return point >= 'A' && point <= 'Z' ? point - 'A' + 'a' : point;
     }
-    if (unicode == (locale_t)0)
+    if (unicode == (locale_t)0 || point > 0x10ffff)
         return point;
     return (uint32_t)(upper ? towupper_l((wint_t)point, unicode) : towlower_l((wint_t)point, unicode));
 }
@@ -74,7 +75,6 @@ size_t text_case(const char *from, size_t length, bool upper, char *to)
     const unsigned char *at = (const unsigned char *)from, *end = at + length;
     unsigned char *next = (unsigned char *)to;
 
-    pthread_once(&once, open_locale);
     while (at < end) {
         uint32_t point;
         size_t taken = decode(at, end, &point);
@@ -82,8 +82,19 @@ size_t text_case(const char *from, size_t length, bool upper, char *to)
         if (taken == 0)
             *next++ = *at++;
         else
-            next += encode(map_point(point, upper), next);
+            next += encode(text_case_point(point, upper), next);
         at += taken;
     }
     return (size_t)((char *)next - to);
+}
+
+size_t text_decode(const char *text, size_t length, uint32_t *ret_point)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t taken = decode(at, at + length, ret_point);
+
+    if (taken > 0)
+        return taken;
+    *ret_point = 0x110000u + *at;
+    return 1;
 }

@@ -112,6 +112,11 @@ check_PROGRAMS += %D%/test_shape
 %C%_test_shape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_shape_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_text
+%C%_test_text_SOURCES = %D%/test_text.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_text_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_text_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_vec_math
 %C%_test_vec_math_SOURCES = %D%/test_vec_math.c $(RUN_SUITE)
 %C%_test_vec_math_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
