@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/generate.c - tensors made from a shape or a few numbers: Shape, Size, ConstantOfShape,
  * Range, EyeLike, OneHot. */
+#include "engine/kernels/convert.h"
 #include "engine/kernels/move.h"
 #include "engine/ops/operands.h"
 
@@ -152,7 +153,8 @@ static enum engine_status range_infer(struct op_infer *infer, struct engine_erro
         if (shape_elements(&inputs[i].shape) != 1 || inputs[i].dtype != inputs[0].dtype)
             return op_fail(infer->node, err, "start, limit and delta have to be scalars of one type");
     switch (inputs[0].dtype) {
-    case DTYPE_F32: case DTYPE_F64: case DTYPE_I16: case DTYPE_I32: case DTYPE_I64:
+    case DTYPE_F32: case DTYPE_F64: case DTYPE_F16: case DTYPE_BF16:
+    case DTYPE_I16: case DTYPE_I32: case DTYPE_I64:
         break;
     default:
         return op_unsupported(infer->node, err, "type %s", dtype_name(inputs[0].dtype));
@@ -182,6 +184,14 @@ static enum engine_status range_run(const struct op_call *call, struct engine_er
 
     (void)err;
     switch (call->outputs[0]->dtype) {
+    case DTYPE_F16: case DTYPE_BF16:
+        for (int64_t i = 0; i < count; i++) {
+            const float item = (float)tensor_double_at(call->inputs[0], 0) +
+                               (float)i * (float)tensor_double_at(call->inputs[2], 0);
+
+            store_f32(call->outputs[0]->dtype, 1, &item, (uint16_t *)to + i);
+        }
+        break;
     case DTYPE_F32: RANGE_OF(float, float); break;
     case DTYPE_F64: RANGE_OF(double, double); break;
     case DTYPE_I16: RANGE_OF(uint16_t, uint32_t); break;
@@ -189,23 +199,6 @@ static enum engine_status range_run(const struct op_call *call, struct engine_er
     default: RANGE_OF(uint64_t, uint64_t); break;
     }
     return ENGINE_OK;
-}
-
-/* The bits of `number` as an element of `dtype`; false for a type without numbers. */
-static bool number_bits(enum dtype dtype, double number, uint64_t *ret_bits)
-{
-    const float f = (float)number;
-
-    *ret_bits = 0;
-    switch (dtype) {
-    case DTYPE_F32: memcpy(ret_bits, &f, sizeof(f)); return true;
-    case DTYPE_F64: memcpy(ret_bits, &number, sizeof(number)); return true;
-    case DTYPE_F16: *ret_bits = f32_to_f16(f); return true;
-    case DTYPE_BF16: *ret_bits = f32_to_bf16(f); return true;
-    default:
-        *ret_bits = (uint64_t)(int64_t)number;
-        return dtype_is_integer(dtype) || dtype == DTYPE_BOOL;
-    }
 }
 
 struct eye_params {
@@ -227,12 +220,11 @@ static enum engine_status eye_infer(struct op_infer *infer, struct engine_error 
 {
     const struct eye_params *params = infer->params;
     const enum dtype dtype = params->dtype == DTYPE_NONE ? infer->inputs[0].dtype : params->dtype;
-    uint64_t bits;
 
     if (infer->inputs[0].shape.rank != 2)
         return op_fail(infer->node, err, "input has rank %d, expected 2",
                        infer->inputs[0].shape.rank);
-    if (!number_bits(dtype, 1, &bits))
+    if (!dtype_is_float(dtype) && !dtype_is_integer(dtype) && dtype != DTYPE_BOOL)
         return op_unsupported(infer->node, err, "type %s", dtype_name(dtype));
     infer_output(infer, 0, dtype, &infer->inputs[0].shape);
     return ENGINE_OK;
@@ -244,10 +236,9 @@ static enum engine_status eye_run(const struct op_call *call, struct engine_erro
     struct tensor *to = call->outputs[0];
     const size_t size = dtype_size(to->dtype);
     const int64_t rows = to->shape.dims[0], columns = to->shape.dims[1];
-    uint64_t one = 0;
+    const int64_t one = 1;
 
     (void)err;
-    number_bits(to->dtype, 1, &one);
     if (rows * columns > 0)
         memset(to->data, 0, tensor_bytes(to));
     if (params->diagonal <= -rows || params->diagonal >= columns)
@@ -256,7 +247,7 @@ static enum engine_status eye_run(const struct op_call *call, struct engine_erro
         const int64_t c = r + params->diagonal;
 
         if (c >= 0 && c < columns)
-            memcpy((char *)to->data + (size_t)(r * columns + c) * size, &one, size);
+            store_i64(to->dtype, 1, &one, (char *)to->data + (size_t)(r * columns + c) * size);
     }
     return ENGINE_OK;
 }

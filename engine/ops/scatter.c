@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/ops/scatter.c - elements put at an index: ScatterElements, ScatterND, each with the
- * reductions none, add, mul, max and min. Indices are data and checked at run. */
+ * engine/ops/scatter.c - elements put at an index: ScatterElements and ScatterND, each with the
+ * reductions none, add, mul, max and min, and TensorScatter. Indices are data and checked at run. */
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -253,6 +253,82 @@ static enum engine_status nd_run(const struct op_call *call, struct engine_error
     return ENGINE_OK;
 }
 
+struct cache_params {
+    int64_t axis;
+    bool circular;
+};
+
+static enum engine_status cache_init(const struct op_init *init, struct engine_error *err)
+{
+    struct cache_params *params = init->params;
+    const char *mode = node_string(init->node, "mode", "linear");
+
+    params->axis = node_int(init->node, "axis", -2);
+    params->circular = strcmp(mode, "circular") == 0;
+    if (!params->circular && strcmp(mode, "linear") != 0)
+        return op_unsupported(init->node, err, "mode '%.32s'", mode);
+    return ENGINE_OK;
+}
+
+static enum engine_status cache_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct cache_params *params = infer->params;
+    const struct tensor *cache = &infer->inputs[0], *update = &infer->inputs[1];
+    struct shape shape = update->shape;
+    char text[2][SHAPE_TEXT_MAX];
+    int axis;
+    enum engine_status status = operand_axis(infer, params->axis, cache->shape.rank, &axis, err);
+
+    if (status != ENGINE_OK)
+        return status;
+    if (axis == 0)
+        return op_fail(infer->node, err, "axis 0 is that of the batch");
+    if (shape.rank == cache->shape.rank && shape.dims[axis] <= cache->shape.dims[axis])
+        shape.dims[axis] = cache->shape.dims[axis];
+    if (update->dtype != cache->dtype || !shape_equal(&shape, &cache->shape))
+        return op_fail(infer->node, err, "an update of %s%s does not fit a cache of %s%s",
+                       dtype_name(update->dtype),
+                       shape_text(&update->shape, text[0], sizeof(text[0])),
+                       dtype_name(cache->dtype),
+                       shape_text(&cache->shape, text[1], sizeof(text[1])));
+    if (operand_present(infer, 2) &&
+        (infer->inputs[2].dtype != DTYPE_I64 || infer->inputs[2].shape.rank != 1 ||
+         infer->inputs[2].shape.dims[0] != cache->shape.dims[0]))
+        return op_fail(infer->node, err, "write_indices have to be one int64 for each of %" PRId64
+                       " rows", cache->shape.dims[0]);
+    infer_output(infer, 0, cache->dtype, &cache->shape);
+    return ENGINE_OK;
+}
+
+static enum engine_status cache_run(const struct op_call *call, struct engine_error *err)
+{
+    const struct cache_params *params = call->params;
+    const struct tensor *update = call->inputs[1];
+    struct tensor *to = call->outputs[0];
+    int axis = 0;
+    int64_t room, length, outer;
+    size_t row;
+
+    shape_axis(params->axis, to->shape.rank, &axis);
+    room = to->shape.dims[axis];
+    length = update->shape.dims[axis];
+    outer = shape_product(&to->shape, 1, axis);
+    row = (size_t)shape_product(&to->shape, axis + 1, to->shape.rank) * dtype_size(to->dtype);
+    copy_data(call);
+    for (int64_t b = 0; b < to->shape.dims[0]; b++) {
+        const int64_t at = operand_given(call, 2) ? ((const int64_t *)call->inputs[2]->data)[b] : 0;
+
+        if (at < 0 || (!params->circular && at > room - length))
+            return op_fail(call->node, err, "%" PRId64 " entries written at %" PRId64 " (row %" PRId64
+                           ") do not fit a cache of %" PRId64, length, at, b, room);
+        for (int64_t o = b * outer; o < (b + 1) * outer && row > 0; o++)
+            for (int64_t i = 0; i < length; i++)
+                memcpy((char *)to->data + (size_t)(o * room + (at % room + i) % room) * row,
+                       (const char *)update->data + (size_t)(o * length + i) * row, row);
+    }
+    return ENGINE_OK;
+}
+
 const struct op_def ops_scatter[] = {
     {.name = "ScatterElements", .domain = "", .since = 11, .inputs_min = 3, .inputs_max = 3,
      .outputs_min = 1, .outputs_max = 1, .params_size = sizeof(struct scatter_params),
@@ -260,5 +336,8 @@ const struct op_def ops_scatter[] = {
     {.name = "ScatterND", .domain = "", .since = 11, .inputs_min = 3, .inputs_max = 3,
      .outputs_min = 1, .outputs_max = 1, .params_size = sizeof(struct scatter_params),
      .init = scatter_init, .infer = nd_infer, .run = nd_run},
+    {.name = "TensorScatter", .domain = "", .since = 24, .inputs_min = 2, .inputs_max = 3,
+     .outputs_min = 1, .outputs_max = 1, .params_size = sizeof(struct cache_params),
+     .init = cache_init, .infer = cache_infer, .run = cache_run},
     {.name = NULL},
 };

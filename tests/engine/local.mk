@@ -112,6 +112,11 @@ check_PROGRAMS += %D%/test_shape
 %C%_test_shape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_shape_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_signal
+%C%_test_signal_SOURCES = %D%/test_signal.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_signal_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_signal_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_text
 %C%_test_text_SOURCES = %D%/test_text.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_text_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -213,3 +218,8 @@ check_PROGRAMS += %D%/test_order
 %C%_test_order_SOURCES = %D%/test_order.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_order_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_order_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_vision
+%C%_test_vision_SOURCES = %D%/test_vision.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_vision_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_vision_LDADD = $(ENGINE_TEST_LIBS)
