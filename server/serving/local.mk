@@ -10,5 +10,6 @@ server_libserver_a_SOURCES += \
 	server/serving/repository.c server/serving/repository.h \
 	server/serving/repository_files.c server/serving/repository_files.h \
 	server/serving/repository_load.c \
+	server/serving/repository_model.c \
 	server/serving/scheduler.c server/serving/scheduler.h \
 	server/serving/worker.c server/serving/worker.h

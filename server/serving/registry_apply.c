@@ -182,7 +182,7 @@ static struct model_entry *load_entry(struct registry *registry, const struct mo
     };
 
     params.model = repository_load(registry->repository, slot->name, version->text,
-                                   &model_options, &version->model_stamp, err);
+                                   &model_options, &version->tried.model, err);
     return params.model != NULL ? model_entry_create(&params, err) : NULL;
 }
 
@@ -201,7 +201,6 @@ static bool load_version(struct registry *registry, struct model_slot *slot,
         version->state = MODEL_LOADING;
         pthread_mutex_unlock(&registry->lock);
     }
-    version->model_stamp = seen->stamp;
     if (seen->reason != NULL)
         engine_error_set(&err, ENGINE_IO, "%s", seen->reason);
     else if (version->stats == NULL)
@@ -213,6 +212,7 @@ static bool load_version(struct registry *registry, struct model_slot *slot,
         return false;
     }
     version->generation++;
+    version->served = version->tried;
     set_reason(registry, &version->reason, NULL);
     swap_entry(registry, version, entry, MODEL_READY);
     log_write(registry->log, LOG_LEVEL_INFO, "model loaded",
@@ -224,13 +224,9 @@ static bool load_version(struct registry *registry, struct model_slot *slot,
     return true;
 }
 
-/* True if the version is as it was when it was last tried. */
-static bool is_unchanged(const struct version_slot *version,
-                         const struct repository_version *seen,
-                         const struct file_stamp *config_stamp)
+static bool stamps_equal(const struct version_stamps *a, const struct version_stamps *b)
 {
-    return file_stamp_equal(&version->model_stamp, &seen->stamp) &&
-           file_stamp_equal(&version->config_stamp, config_stamp);
+    return file_stamp_equal(&a->model, &b->model) && file_stamp_equal(&a->config, &b->config);
 }
 
 static bool apply_version(struct registry *registry, struct model_slot *slot,
@@ -238,18 +234,19 @@ static bool apply_version(struct registry *registry, struct model_slot *slot,
                           const struct repository_version *seen, bool ask,
                           struct problem *problem)
 {
+    const struct version_stamps stamps = {seen->stamp, seen_model->config_stamp};
     struct version_slot *version = want_version(registry, slot, seen);
-    bool tried;
 
     if (version == NULL)
         return problem_set(problem, 507, "no_memory", "no memory for model '%s'", slot->name);
-    tried = (version->entry != NULL || version->reason != NULL) &&
-            is_unchanged(version, seen, &seen_model->config_stamp);
-    if (tried && version->reason == NULL)
+    if (version->entry != NULL && stamps_equal(&version->served, &stamps)) {
+        set_reason(registry, &version->reason, NULL);
         return true;
-    if (tried && !ask)                   /* it has failed before, and nothing has changed */
+    }
+    /* What has failed before is tried again when it has changed or someone asks. */
+    if (!ask && version->reason != NULL && stamps_equal(&version->tried, &stamps))
         return problem_set(problem, 422, "load_failed", "%s", version->reason);
-    version->config_stamp = seen_model->config_stamp;
+    version->tried = stamps;
     return load_version(registry, slot, version, seen, problem);
 }
 
@@ -293,7 +290,8 @@ bool registry_apply(struct registry *registry, const struct repository_model *se
         return true;
     note_model_reason(registry, slot, seen->reason);
     if (seen->broken)
-        return problem_set(problem, 422, "bad_config", "model '%s': %s", seen->name, seen->reason);
+        return problem_set(problem, 422, "bad_config", "model '%s': %s", seen->name,
+                           seen->reason != NULL ? seen->reason : "cannot be read");
     pthread_mutex_lock(&registry->lock);
     slot->unloaded = false;
     slot->config = seen->config;

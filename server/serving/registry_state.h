@@ -12,13 +12,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Which files: two equal ones need no load. */
+struct version_stamps {
+    struct file_stamp model, config;
+};
+
 struct version_slot {
     uint64_t number;
     char text[VERSION_TEXT_MAX];
     enum model_state state;
     char *reason;                        /* of the last failure, NULL after a success */
     struct model_entry *entry;           /* what serves, or NULL */
-    struct file_stamp model_stamp, config_stamp;   /* of the last attempt */
+    struct version_stamps served;        /* what the entry was loaded from */
+    struct version_stamps tried;         /* the last attempt */
     int64_t generation;
     struct model_stats *stats;
 };

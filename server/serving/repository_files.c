@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
+
+enum { NOTES_BYTES_MAX = 8192 };
 
 const char repository_model_file[] = "model.onnx";
 const char repository_single_name[] = "model";
@@ -65,4 +68,24 @@ int repository_open_file(int parent, const char *name, struct stat *ret_info, co
         return -1;
     }
     return fd;
+}
+
+char *repository_reason(const char *what, const char *why)
+{
+    char *reason;
+
+    return asprintf(&reason, "%s %s", what, why) >= 0 ? reason : NULL;
+}
+
+void repository_note(struct text *notes, const char *name, const char *why)
+{
+    char shown[MODEL_NAME_MAX + 1];
+    size_t i;
+
+    if (notes->length > NOTES_BYTES_MAX)
+        return;
+    for (i = 0; i < MODEL_NAME_MAX && name[i] != '\0'; i++)
+        shown[i] = name[i] >= ' ' && name[i] < 0x7f ? name[i] : '?';
+    shown[i] = '\0';
+    text_printf(notes, "%s: %s\n", shown, why);
 }

@@ -5,6 +5,7 @@
 #ifndef SERVER_SERVING_REPOSITORY_FILES_H
 #define SERVER_SERVING_REPOSITORY_FILES_H
 
+#include "proto/text.h"
 #include "server/serving/repository.h"
 
 #include <sys/stat.h>
@@ -25,5 +26,14 @@ const char *repository_why_not(int error);
 /* A regular file beneath `parent`, opened for reading. Returns -1 and why not, a phrase that fits
  * behind the file's name. */
 int repository_open_file(int parent, const char *name, struct stat *ret_info, const char **ret_why);
+
+/* "what why" in memory of its own; NULL when there is none. */
+char *repository_reason(const char *what, const char *why);
+/* One line about something that is passed over; the name is shown as far as it prints. */
+void repository_note(struct text *notes, const char *name, const char *why);
+
+/* repository_model.c: fills `model` with what lies in the directory of that valid name. */
+void repository_look(int root_fd, const char *name, struct repository_model *model,
+                     struct text *notes);
 
 #endif

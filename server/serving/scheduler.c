@@ -139,7 +139,9 @@ static void run_turn(struct worker_thread *self, const struct batcher_turn *turn
     scheduler->running--;
     self->free_ns = 0;
     batcher_ran(entry->queue, turn->rows, ns);
-    model_entry_unref(entry);            /* may end a model that was replaced: rare, and no I/O */
+    pthread_mutex_unlock(&scheduler->lock);
+    model_entry_unref(entry);            /* may end a model that was replaced: not under the lock */
+    pthread_mutex_lock(&scheduler->lock);
 }
 
 static void cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t when_ns)

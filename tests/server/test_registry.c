@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char root[SCALE_ROOT_MAX];
@@ -331,6 +332,42 @@ START_TEST(a_model_that_vanishes_is_dropped)
 }
 END_TEST
 
+/* Hard case 104: no descriptor is left for looking; what serves is not taken for gone. */
+START_TEST(a_repository_that_cannot_be_read_changes_nothing)
+{
+    struct rlimit before, none;
+    int spare[64], n_spare = 0, failures = 0;
+
+    scale_model_write(root, "m", "1", 2);
+    scale_model_write_text(root, "m/config.json", "{}");
+    scale_model_write(root, "n", "1", 2);
+    scan();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 32;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    while (n_spare < 64 && (spare[n_spare] = dup(0)) >= 0)
+        n_spare++;
+    for (int left = 0; left < 8 && left < n_spare; left++) {   /* each step of a look fails once */
+        failures += scan().status != 0;
+        ck_assert_str_eq(found("m", NULL), "1@1");
+        ck_assert_str_eq(found("n", NULL), "1@1");
+        close(spare[left]);
+        spare[left] = -1;
+    }
+    for (int i = 0; i < n_spare; i++) {
+        if (spare[i] >= 0)
+            close(spare[i]);
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_gt(failures, 0);
+    ck_assert_int_eq(load("m").status, 0);
+    ck_assert_int_eq(load("n").status, 0);
+    ck_assert_str_eq(listed("m", "1"), "READY");
+    ck_assert_int_eq(find_status("m", NULL), 200);
+}
+END_TEST
+
 START_TEST(loads_at_once_are_one_load_and_all_hear)
 {
     struct outcome outcome = OUTCOME;
@@ -526,6 +563,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, labels_and_policy_choose_versions);
     tcase_add_test(tc, unload_lasts_until_load);
     tcase_add_test(tc, a_model_that_vanishes_is_dropped);
+    tcase_add_test(tc, a_repository_that_cannot_be_read_changes_nothing);
     tcase_add_test(tc, loads_at_once_are_one_load_and_all_hear);
     tcase_add_test(tc, shutdown_answers_what_waits);
     tcase_add_test(tc, storm);
