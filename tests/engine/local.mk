@@ -62,6 +62,11 @@ check_PROGRAMS += %D%/test_model
 %C%_test_model_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_model_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_move
+%C%_test_move_SOURCES = %D%/test_move.c $(OP_CASE) $(RUN_SUITE)
+%C%_test_move_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_move_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_optimise
 %C%_test_optimise_SOURCES = %D%/test_optimise.c $(CONV_REFERENCE) $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
 %C%_test_optimise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
