@@ -21,7 +21,7 @@ struct tally {
 struct tallies {
     size_t count, capacity;
     struct tally *items;
-    bool is_full;               /* out of memory */
+    bool is_full; /* out of memory */
 };
 
 /* Model files choose their own names: none may steer a terminal. */

@@ -67,12 +67,13 @@ void describe_ops(FILE *out, bool markdown)
         return;
     count = 0;
     for (const struct op_def *op = op_next(NULL); op != NULL; op = op_next(op))
-        if (strcmp(op->domain, "inferd") != 0)      /* what the optimiser makes is its own affair */
+        if (strcmp(op->domain, "inferd") != 0) /* what the optimiser makes is its own affair */
             ops[count++] = op;
     qsort(ops, count, sizeof(*ops), by_name);
     if (markdown)
         fputs("| domain | operator | since opset | inputs | outputs | types of input 0 |\n"
-              "| --- | --- | --- | --- | --- | --- |\n", out);
+              "| --- | --- | --- | --- | --- | --- |\n",
+              out);
     else
         fprintf(out, "%-24s %-28s %4s  %-5s %-5s %s\n", "DOMAIN", "OPERATOR", "FROM", "IN", "OUT",
                 "TYPES");

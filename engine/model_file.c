@@ -30,8 +30,8 @@ static void *read_all(int fd, size_t size, struct engine_error *err)
             used += (size_t)count;
     }
     if (used < size) {
-        engine_error_set(err, ENGINE_IO, "model file shrank to %zu of %zu bytes while it was read", used,
-                         size);
+        engine_error_set(err, ENGINE_IO, "model file shrank to %zu of %zu bytes while it was read",
+                         used, size);
         free(bytes);
         return NULL;
     }

@@ -11,7 +11,7 @@
 struct model_file {
     void *bytes;
     size_t size;
-    int dir_fd;         /* beneath which external data is looked for; -1 if it cannot be opened */
+    int dir_fd; /* beneath which external data is looked for; -1 if it cannot be opened */
 };
 
 /* A regular file of less than `bytes_max` bytes (0: any size). IO, OVER_BUDGET or NO_MEMORY. */

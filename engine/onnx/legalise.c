@@ -86,8 +86,9 @@ static enum engine_status legalise_bodies(const struct node *node, struct engine
 
         if (attribute->type == ATTRIBUTE_GRAPH)
             status = onnx_legalise(attribute->g, err);
-        for (size_t i = 0; attribute->type == ATTRIBUTE_GRAPHS && i < attribute->count &&
-                           status == ENGINE_OK; i++)
+        for (size_t i = 0;
+             attribute->type == ATTRIBUTE_GRAPHS && i < attribute->count && status == ENGINE_OK;
+             i++)
             status = onnx_legalise(attribute->graphs[i], err);
     }
     return status;
@@ -95,7 +96,7 @@ static enum engine_status legalise_bodies(const struct node *node, struct engine
 
 enum engine_status onnx_legalise(struct graph *graph, struct engine_error *err)
 {
-    int n_nodes = graph->n_nodes;   /* what is added on the way has the newest form */
+    int n_nodes = graph->n_nodes; /* what is added on the way has the newest form */
 
     for (int i = 0; i < n_nodes; i++) {
         struct rewrite rewrite = {.graph = graph, .index = i, .err = err};

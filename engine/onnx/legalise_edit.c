@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { INPUTS_MAX = 16 };   /* of a node that is built or whose list is grown here */
+enum { INPUTS_MAX = 16 }; /* of a node that is built or whose list is grown here */
 
 struct node *rewrite_node(const struct rewrite *rewrite)
 {
@@ -62,8 +62,7 @@ enum engine_status rewrite_set_input(const struct rewrite *rewrite, int index, i
                : rewrite_no_memory(rewrite);
 }
 
-enum engine_status rewrite_ints_to_input(const struct rewrite *rewrite, const char *name,
-                                         int index)
+enum engine_status rewrite_ints_to_input(const struct rewrite *rewrite, const char *name, int index)
 {
     const struct attribute *attribute = node_attribute(rewrite_node(rewrite), name);
     int id;
@@ -171,8 +170,7 @@ int rewrite_add_to(const struct rewrite *rewrite, const char *op_type, int n_inp
     return output;
 }
 
-int rewrite_add(const struct rewrite *rewrite, const char *op_type, int n_inputs,
-                const int *inputs)
+int rewrite_add(const struct rewrite *rewrite, const char *op_type, int n_inputs, const int *inputs)
 {
     int output = graph_add_value(rewrite->graph, "");
 

@@ -27,7 +27,7 @@ static enum engine_status set_scales(const struct rewrite *rewrite, int scales)
     if (scales == VALUE_ABSENT)
         return engine_error_set(rewrite->err, ENGINE_BAD_MODEL, "has no scales");
     return graph_set_inputs(rewrite->graph, rewrite->index, 3, inputs) ? ENGINE_OK
-                                                                      : rewrite_no_memory(rewrite);
+                                                                       : rewrite_no_memory(rewrite);
 }
 
 static int add_floats(const struct rewrite *rewrite, const float *items, size_t count)

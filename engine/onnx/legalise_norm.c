@@ -49,7 +49,8 @@ enum engine_status legalise_dropout(const struct rewrite *rewrite)
     int x = rewrite_input(rewrite, 0), mask = rewrite_output(rewrite, 1);
     int outputs[2] = {rewrite_output(rewrite, 0), VALUE_ABSENT};
     enum engine_status status = rewrite_set_input(
-        rewrite, 1, rewrite_add_float_scalar(rewrite, node_float(node, "ratio", 0.5f), VALUE_ABSENT));
+        rewrite, 1,
+        rewrite_add_float_scalar(rewrite, node_float(node, "ratio", 0.5f), VALUE_ABSENT));
     int inputs[2], index;
 
     if (status != ENGINE_OK || mask == VALUE_ABSENT || node->opset >= 10)

@@ -80,8 +80,7 @@ enum engine_status legalise_scan(const struct rewrite *rewrite)
     node = rewrite_node(rewrite);
     node->n_attributes = 0;
     node->attributes = NULL;
-    if (attributes[0].g == NULL ||
-        !node_set_attribute(rewrite->graph, node, &attributes[0]) ||
+    if (attributes[0].g == NULL || !node_set_attribute(rewrite->graph, node, &attributes[0]) ||
         !node_set_attribute(rewrite->graph, node, &attributes[1]) ||
         !graph_set_inputs(rewrite->graph, rewrite->index, n_inputs, node->inputs + 1))
         return rewrite_no_memory(rewrite);

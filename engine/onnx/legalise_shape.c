@@ -58,10 +58,10 @@ enum engine_status legalise_clip(const struct rewrite *rewrite)
         const struct node *node = rewrite_node(rewrite);
 
         if (node_attribute(node, names[i]) != NULL)
-            status = rewrite_set_input(
-                rewrite, i + 1,
-                rewrite_add_float_scalar(rewrite, node_float(node, names[i], 0.0f),
-                                         rewrite_input(rewrite, 0)));
+            status = rewrite_set_input(rewrite, i + 1,
+                                       rewrite_add_float_scalar(rewrite,
+                                                                node_float(node, names[i], 0.0f),
+                                                                rewrite_input(rewrite, 0)));
     }
     return status;
 }
@@ -86,7 +86,7 @@ enum engine_status legalise_tile(const struct rewrite *rewrite)
     int inputs[2], at;
 
     if (axis == NULL)
-        return ENGINE_OK;       /* some writers have the new form already */
+        return ENGINE_OK; /* some writers have the new form already */
     if (x == NULL || tiles == NULL || tiles->constant == NULL || axis->constant == NULL ||
         x->shape.rank == RANK_UNKNOWN)
         return rewrite_unsupported(rewrite, "tiles, axis or rank are not known at load");
@@ -99,8 +99,7 @@ enum engine_status legalise_tile(const struct rewrite *rewrite)
     repeats[at] = tensor_int_at(tiles->constant, 0);
     inputs[0] = rewrite_input(rewrite, 0);
     inputs[1] = rewrite_add_ints(rewrite, repeats, (size_t)x->shape.rank);
-    return inputs[1] != VALUE_ABSENT &&
-                   graph_set_inputs(rewrite->graph, rewrite->index, 2, inputs)
+    return inputs[1] != VALUE_ABSENT && graph_set_inputs(rewrite->graph, rewrite->index, 2, inputs)
                ? ENGINE_OK
                : rewrite_no_memory(rewrite);
 }
@@ -119,10 +118,11 @@ enum engine_status legalise_cast(const struct rewrite *rewrite)
         const char *name;
         enum dtype dtype;
     } types[] = {
-        {"BOOL", DTYPE_BOOL}, {"DOUBLE", DTYPE_F64}, {"FLOAT", DTYPE_F32}, {"FLOAT16", DTYPE_F16},
-        {"INT16", DTYPE_I16}, {"INT32", DTYPE_I32}, {"INT64", DTYPE_I64}, {"INT8", DTYPE_I8},
-        {"STRING", DTYPE_STRING}, {"UINT16", DTYPE_U16}, {"UINT32", DTYPE_U32},
-        {"UINT64", DTYPE_U64}, {"UINT8", DTYPE_U8},
+        {"BOOL", DTYPE_BOOL},   {"DOUBLE", DTYPE_F64}, {"FLOAT", DTYPE_F32},
+        {"FLOAT16", DTYPE_F16}, {"INT16", DTYPE_I16},  {"INT32", DTYPE_I32},
+        {"INT64", DTYPE_I64},   {"INT8", DTYPE_I8},    {"STRING", DTYPE_STRING},
+        {"UINT16", DTYPE_U16},  {"UINT32", DTYPE_U32}, {"UINT64", DTYPE_U64},
+        {"UINT8", DTYPE_U8},
     };
     const char *to = rewrite_string(rewrite, "to");
 

@@ -5,9 +5,21 @@
 #include <string.h>
 
 enum {
-    FIELD_NAME = 1, FIELD_F = 2, FIELD_I = 3, FIELD_S = 4, FIELD_T = 5, FIELD_G = 6,
-    FIELD_FLOATS = 7, FIELD_INTS = 8, FIELD_STRINGS = 9, FIELD_TENSORS = 10, FIELD_GRAPHS = 11,
-    FIELD_TYPE = 20, FIELD_REFERENCE = 21, FIELD_SPARSE = 22, FIELD_END = 24
+    FIELD_NAME = 1,
+    FIELD_F = 2,
+    FIELD_I = 3,
+    FIELD_S = 4,
+    FIELD_T = 5,
+    FIELD_G = 6,
+    FIELD_FLOATS = 7,
+    FIELD_INTS = 8,
+    FIELD_STRINGS = 9,
+    FIELD_TENSORS = 10,
+    FIELD_GRAPHS = 11,
+    FIELD_TYPE = 20,
+    FIELD_REFERENCE = 21,
+    FIELD_SPARSE = 22,
+    FIELD_END = 24
 };
 
 enum { TYPE_SPARSE_TENSOR = 11, TYPE_LAST = 14 };
@@ -15,10 +27,10 @@ enum { TYPE_SPARSE_TENSOR = 11, TYPE_LAST = 14 };
 /* First look: what there is, and how much of it. */
 struct outline {
     struct bytes name, reference;
-    struct bytes single[FIELD_END];     /* last S, T, G, SPARSE */
+    struct bytes single[FIELD_END]; /* last S, T, G, SPARSE */
     float f;
     int64_t i, type;
-    size_t counts[FIELD_END];           /* of elements, by field */
+    size_t counts[FIELD_END]; /* of elements, by field */
 };
 
 static bool outline_field(struct protobuf_reader *fields, const struct protobuf_field *field,
@@ -69,9 +81,10 @@ static int64_t type_of(const struct outline *outline)
     static const struct {
         int field, type;
     } by_field[] = {
-        {FIELD_F, ATTRIBUTE_FLOAT}, {FIELD_I, ATTRIBUTE_INT}, {FIELD_S, ATTRIBUTE_STRING},
-        {FIELD_T, ATTRIBUTE_TENSOR}, {FIELD_G, ATTRIBUTE_GRAPH}, {FIELD_FLOATS, ATTRIBUTE_FLOATS},
-        {FIELD_INTS, ATTRIBUTE_INTS}, {FIELD_STRINGS, ATTRIBUTE_STRINGS},
+        {FIELD_F, ATTRIBUTE_FLOAT},         {FIELD_I, ATTRIBUTE_INT},
+        {FIELD_S, ATTRIBUTE_STRING},        {FIELD_T, ATTRIBUTE_TENSOR},
+        {FIELD_G, ATTRIBUTE_GRAPH},         {FIELD_FLOATS, ATTRIBUTE_FLOATS},
+        {FIELD_INTS, ATTRIBUTE_INTS},       {FIELD_STRINGS, ATTRIBUTE_STRINGS},
         {FIELD_TENSORS, ATTRIBUTE_TENSORS}, {FIELD_GRAPHS, ATTRIBUTE_GRAPHS},
         {FIELD_SPARSE, TYPE_SPARSE_TENSOR},
     };
@@ -236,7 +249,7 @@ static enum engine_status read_value(struct onnx_reader *reader, struct onnx_fra
     case ATTRIBUTE_GRAPHS:
         return read_list(reader, frame, message, outline, ret);
     default:
-        *ret_present = false;       /* types say nothing that a run needs */
+        *ret_present = false; /* types say nothing that a run needs */
         if (type > 0 && type <= TYPE_LAST)
             return ENGINE_OK;
         return engine_error_set(reader->err, ENGINE_BAD_MODEL, "type %lld is unknown",

@@ -5,8 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -132,14 +132,16 @@ enum engine_status onnx_external_read(const struct onnx_external *external, int 
     if (status != ENGINE_OK)
         return status;
     while (done < size && status == ENGINE_OK) {
-        ssize_t got = pread(source.fd, (char *)data + done, size - done,
-                            source.offset + (off_t)done);
+        ssize_t got =
+            pread(source.fd, (char *)data + done, size - done, source.offset + (off_t)done);
 
         if (got > 0)
             done += (size_t)got;
         else if (got == 0)
-            status = engine_error_set(err, ENGINE_IO, "external data '%.200s' shrank while it was "
-                                                      "read", source.path);
+            status = engine_error_set(err, ENGINE_IO,
+                                      "external data '%.200s' shrank while it was "
+                                      "read",
+                                      source.path);
         else if (errno != EINTR)
             status = engine_error_set(err, ENGINE_IO, "external data '%.200s': %s", source.path,
                                       strerror(errno));

@@ -9,8 +9,8 @@
 #include "engine/error.h"
 
 struct onnx_external {
-    struct bytes location;      /* relative path; length 0: none given */
-    struct bytes offset;        /* decimal text; length 0: not given */
+    struct bytes location; /* relative path; length 0: none given */
+    struct bytes offset;   /* decimal text; length 0: not given */
     struct bytes length;
 };
 

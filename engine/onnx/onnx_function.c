@@ -6,8 +6,14 @@
 #include <string.h>
 
 enum {
-    FIELD_NAME = 1, FIELD_INPUT = 4, FIELD_OUTPUT = 5, FIELD_NODE = 7, FIELD_OPSET = 9,
-    FIELD_DOMAIN = 10, FIELD_DEFAULT = 11, FIELD_OVERLOAD = 13
+    FIELD_NAME = 1,
+    FIELD_INPUT = 4,
+    FIELD_OUTPUT = 5,
+    FIELD_NODE = 7,
+    FIELD_OPSET = 9,
+    FIELD_DOMAIN = 10,
+    FIELD_DEFAULT = 11,
+    FIELD_OVERLOAD = 13
 };
 
 /* domain, name and overload as one key: names have no NUL in them. */
@@ -114,8 +120,8 @@ enum engine_status onnx_function_add(struct onnx_reader *reader, const struct by
         reader->n_functions++;
         return ENGINE_OK;
     case ONNX_NAMES_TWICE:
-        return engine_error_set(reader->err, ENGINE_BAD_MODEL,
-                                "function '%.*s' is defined twice", ONNX_NAME(function->name));
+        return engine_error_set(reader->err, ENGINE_BAD_MODEL, "function '%.*s' is defined twice",
+                                ONNX_NAME(function->name));
     default:
         return onnx_no_memory("functions", reader->err);
     }

@@ -5,8 +5,13 @@
 #include <string.h>
 
 enum {
-    FIELD_NODE = 1, FIELD_NAME = 2, FIELD_INITIALIZER = 5, FIELD_INPUT = 11, FIELD_OUTPUT = 12,
-    FIELD_VALUE_INFO = 13, FIELD_SPARSE = 15
+    FIELD_NODE = 1,
+    FIELD_NAME = 2,
+    FIELD_INITIALIZER = 5,
+    FIELD_INPUT = 11,
+    FIELD_OUTPUT = 12,
+    FIELD_VALUE_INFO = 13,
+    FIELD_SPARSE = 15
 };
 
 struct onnx_frame *onnx_graph_frame(struct onnx_reader *reader, const struct bytes *message,
@@ -17,7 +22,7 @@ struct onnx_frame *onnx_graph_frame(struct onnx_reader *reader, const struct byt
     if (frame == NULL)
         return NULL;
     if (outer != NULL) {
-        *frame = *outer;    /* a body shares the call that it stands in */
+        *frame = *outer; /* a body shares the call that it stands in */
         frame->below = NULL;
         frame->depth = outer->depth + 1;
         frame->function = NULL;
@@ -51,11 +56,10 @@ enum engine_status onnx_graph_name(struct onnx_reader *reader, const struct byte
 }
 
 /* Calls `read` with every message in field `number`. */
-static enum engine_status each(struct onnx_reader *reader, struct onnx_frame *frame,
-                               uint32_t number,
-                               enum engine_status (*read)(struct onnx_reader *reader,
-                                                          struct onnx_frame *frame,
-                                                          const struct bytes *message))
+static enum engine_status
+each(struct onnx_reader *reader, struct onnx_frame *frame, uint32_t number,
+     enum engine_status (*read)(struct onnx_reader *reader, struct onnx_frame *frame,
+                                const struct bytes *message))
 {
     enum engine_status status = ENGINE_OK;
     struct protobuf_reader fields;
@@ -115,8 +119,8 @@ static enum engine_status read_initializer(struct onnx_reader *reader, struct on
 {
     struct tensor tensor;
     struct bytes name;
-    enum engine_status status = onnx_tensor_parse(message, reader->dir_fd, reader->arena, &name,
-                                                  &tensor, reader->err);
+    enum engine_status status =
+        onnx_tensor_parse(message, reader->dir_fd, reader->arena, &name, &tensor, reader->err);
 
     return status == ENGINE_OK ? add_initializer(reader, frame, &name, &tensor) : status;
 }
@@ -126,8 +130,8 @@ static enum engine_status read_sparse(struct onnx_reader *reader, struct onnx_fr
 {
     struct tensor tensor;
     struct bytes name;
-    enum engine_status status = onnx_sparse_parse(message, reader->dir_fd, reader->arena, &name,
-                                                  &tensor, reader->err);
+    enum engine_status status =
+        onnx_sparse_parse(message, reader->dir_fd, reader->arena, &name, &tensor, reader->err);
 
     return status == ENGINE_OK ? add_initializer(reader, frame, &name, &tensor) : status;
 }

@@ -9,8 +9,15 @@
 #include <string.h>
 
 enum {
-    FIELD_IR_VERSION = 1, FIELD_PRODUCER = 2, FIELD_PRODUCER_VERSION = 3, FIELD_DOMAIN = 4,
-    FIELD_MODEL_VERSION = 5, FIELD_DOC = 6, FIELD_GRAPH = 7, FIELD_OPSET = 8, FIELD_METADATA = 14,
+    FIELD_IR_VERSION = 1,
+    FIELD_PRODUCER = 2,
+    FIELD_PRODUCER_VERSION = 3,
+    FIELD_DOMAIN = 4,
+    FIELD_MODEL_VERSION = 5,
+    FIELD_DOC = 6,
+    FIELD_GRAPH = 7,
+    FIELD_OPSET = 8,
+    FIELD_METADATA = 14,
     FIELD_FUNCTION = 25
 };
 
@@ -160,8 +167,8 @@ enum engine_status onnx_opset_read(struct onnx_reader *reader, const struct byte
                                 (long long)version, ONNX_NAME(domain));
     if (domain.length == 0 && version > ONNX_OPSET_NEWEST)
         return engine_error_set(reader->err, ENGINE_UNSUPPORTED,
-                                "opset %lld is newer than %d, the newest known",
-                                (long long)version, ONNX_OPSET_NEWEST);
+                                "opset %lld is newer than %d, the newest known", (long long)version,
+                                ONNX_OPSET_NEWEST);
     ret->version = (int)version;
     ret->domain = onnx_text(reader, &domain);
     return ret->domain != NULL ? ENGINE_OK : ENGINE_NO_MEMORY;
@@ -228,12 +235,11 @@ static enum engine_status describe(struct onnx_reader *reader, const struct mode
                                    struct onnx_info *info)
 {
     char text[256];
-    int length = snprintf(text, sizeof(text), "%.*s%s%.*s", ONNX_NAME(header->producer),
-                          header->producer.length > 0 && header->producer_version.length > 0 ? " "
-                                                                                             : "",
-                          (int)(header->producer_version.length < 40
-                                    ? header->producer_version.length : 40),
-                          header->producer_version.length > 0 ? header->producer_version.data : "");
+    int length =
+        snprintf(text, sizeof(text), "%.*s%s%.*s", ONNX_NAME(header->producer),
+                 header->producer.length > 0 && header->producer_version.length > 0 ? " " : "",
+                 (int)(header->producer_version.length < 40 ? header->producer_version.length : 40),
+                 header->producer_version.length > 0 ? header->producer_version.data : "");
     struct bytes producer = {.data = text, .length = (size_t)length};
 
     info->ir_version = header->ir_version;

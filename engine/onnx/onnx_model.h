@@ -17,14 +17,14 @@
 
 enum {
     ONNX_IR_NEWEST = 14,
-    ONNX_OPSET_NEWEST = 28,        /* of the default domain; newer ones are refused by number */
-    ONNX_DEPTH_MAX = 16,           /* bodies within bodies, functions within functions */
-    ONNX_NODES_MAX = 1000000,      /* after inlining, bodies included */
+    ONNX_OPSET_NEWEST = 28,   /* of the default domain; newer ones are refused by number */
+    ONNX_DEPTH_MAX = 16,      /* bodies within bodies, functions within functions */
+    ONNX_NODES_MAX = 1000000, /* after inlining, bodies included */
     ONNX_NAME_BYTES_MAX = 65535
 };
 
 struct onnx_opset {
-    const char *domain;            /* "" for ai.onnx */
+    const char *domain; /* "" for ai.onnx */
     int version;
 };
 
@@ -36,8 +36,8 @@ struct onnx_property {
 struct onnx_info {
     int64_t ir_version;
     int64_t model_version;
-    int opset;                     /* of the default domain, 0 if it is not imported */
-    const char *producer;          /* "pytorch 1.13.1" */
+    int opset;            /* of the default domain, 0 if it is not imported */
+    const char *producer; /* "pytorch 1.13.1" */
     const char *domain;
     const char *graph_name;
     const char *doc;

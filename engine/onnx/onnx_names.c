@@ -40,8 +40,10 @@ static void sip_round(uint64_t v[4])
 static uint64_t sip_hash(const uint64_t key[2], const struct bytes *text)
 {
     uint64_t v[4] = {
-        key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-        key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573),
+        key[0] ^ UINT64_C(0x736f6d6570736575),
+        key[1] ^ UINT64_C(0x646f72616e646f6d),
+        key[0] ^ UINT64_C(0x6c7967656e657261),
+        key[1] ^ UINT64_C(0x7465646279746573),
     };
     uint64_t word;
     size_t i = 0;

@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 struct onnx_names {
-    struct arena *arena;            /* borrowed; what a growing table leaves behind stays there */
+    struct arena *arena; /* borrowed; what a growing table leaves behind stays there */
     uint64_t key[2];
     struct onnx_name *slots;
-    size_t n_slots, n_names;        /* n_slots is a power of two, or 0 */
+    size_t n_slots, n_names; /* n_slots is a power of two, or 0 */
 };
 
 struct onnx_name {
-    struct bytes name;              /* data NULL: free */
+    struct bytes name; /* data NULL: free */
     uint64_t hash;
     int number;
 };

@@ -6,8 +6,13 @@
 #include <string.h>
 
 enum {
-    FIELD_INPUT = 1, FIELD_OUTPUT = 2, FIELD_NAME = 3, FIELD_OP_TYPE = 4, FIELD_ATTRIBUTE = 5,
-    FIELD_DOMAIN = 7, FIELD_OVERLOAD = 8
+    FIELD_INPUT = 1,
+    FIELD_OUTPUT = 2,
+    FIELD_NAME = 3,
+    FIELD_OP_TYPE = 4,
+    FIELD_ATTRIBUTE = 5,
+    FIELD_DOMAIN = 7,
+    FIELD_OVERLOAD = 8
 };
 
 enum { EDGES_MAX = 1 << 20, ATTRIBUTES_MAX = 4096, NAME_JOINED_MAX = 256 };
@@ -85,8 +90,7 @@ static enum engine_status read_edges(struct onnx_reader *reader, struct onnx_fra
         struct bytes name;
         bool found;
 
-        if (field.number != number ||
-            !protobuf_text(&fields, &field, ONNX_NAME_BYTES_MAX, &name))
+        if (field.number != number || !protobuf_text(&fields, &field, ONNX_NAME_BYTES_MAX, &name))
             continue;
         status = onnx_scope_find(reader, frame, &name, &found, &ids[at++]);
         if (status == ENGINE_OK && !found)
@@ -136,8 +140,8 @@ static const char *node_name(struct onnx_reader *reader, const struct onnx_frame
     struct bytes text = *name;
 
     if (frame->call_name != NULL && name->length + strlen(frame->call_name) + 2 < sizeof(joined)) {
-        int length = snprintf(joined, sizeof(joined), "%s/%.*s", frame->call_name,
-                              ONNX_NAME(*name));
+        int length =
+            snprintf(joined, sizeof(joined), "%s/%.*s", frame->call_name, ONNX_NAME(*name));
 
         text = (struct bytes){.data = joined, .length = (size_t)length};
     }
@@ -273,15 +277,19 @@ static enum engine_status start_call(struct onnx_reader *reader, struct onnx_fra
                                      const int *outputs)
 {
     struct onnx_call call = {
-        .function = function, .inputs = inputs, .outputs = outputs,
-        .n_inputs = (int)header->n_inputs, .n_outputs = (int)header->n_outputs,
+        .function = function,
+        .inputs = inputs,
+        .outputs = outputs,
+        .n_inputs = (int)header->n_inputs,
+        .n_outputs = (int)header->n_outputs,
     };
     enum engine_status status =
         read_attributes(reader, frame, header, &call.n_attributes, &call.attributes);
 
     if (status != ENGINE_OK)
         return status;
-    call.name = node_name(reader, frame, header->name.length > 0 ? &header->name : &header->op_type);
+    call.name =
+        node_name(reader, frame, header->name.length > 0 ? &header->name : &header->op_type);
     if (call.name == NULL)
         return onnx_no_memory("calls", reader->err);
     return onnx_function_start(reader, frame, &call);
@@ -299,8 +307,8 @@ static enum engine_status read_node(struct onnx_reader *reader, struct onnx_fram
         status = read_edges(reader, frame, header, FIELD_OUTPUT, header->n_outputs, &outputs);
     if (status != ENGINE_OK)
         return status;
-    status = onnx_function_find(reader, &header->domain, &header->op_type, &header->overload,
-                                &function);
+    status =
+        onnx_function_find(reader, &header->domain, &header->op_type, &header->overload, &function);
     if (status != ENGINE_OK)
         return status;
     if (function != NULL)

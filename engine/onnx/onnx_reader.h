@@ -28,33 +28,33 @@ struct onnx_function {
 };
 
 struct onnx_frame {
-    struct onnx_frame *below;           /* on the stack; or the next in the queue */
-    struct graph *graph;                /* where nodes go */
-    struct onnx_names names;            /* to value ids of `graph`; VALUE_ABSENT is possible */
-    struct onnx_frame *outer;           /* where names are looked up next; NULL: nowhere */
+    struct onnx_frame *below; /* on the stack; or the next in the queue */
+    struct graph *graph;      /* where nodes go */
+    struct onnx_names names;  /* to value ids of `graph`; VALUE_ABSENT is possible */
+    struct onnx_frame *outer; /* where names are looked up next; NULL: nowhere */
     struct bytes message;
     struct protobuf_reader nodes;
-    uint32_t node_field;                /* field number of NodeProto in the message */
+    uint32_t node_field; /* field number of NodeProto in the message */
     const struct onnx_imports *imports;
-    int depth;                          /* of bodies */
+    int depth; /* of bodies */
     /* Inside a function: */
     const struct onnx_function *function;
-    const struct onnx_frame *caller;    /* frame that has the call */
-    int calls;                          /* depth of calls */
+    const struct onnx_frame *caller; /* frame that has the call */
+    int calls;                       /* depth of calls */
     const char *call_name;
-    int n_attributes;                   /* of the call */
+    int n_attributes; /* of the call */
     const struct attribute *attributes;
-    const int *results;                 /* formal output -> value id of the call, or ABSENT */
-    struct onnx_names results_by_name;  /* to indexes of `results` */
+    const int *results;                /* formal output -> value id of the call, or ABSENT */
+    struct onnx_names results_by_name; /* to indexes of `results` */
 };
 
 struct onnx_reader {
-    struct arena *arena;                /* the graph's */
-    struct arena *scratch;              /* until onnx_read() returns */
+    struct arena *arena;   /* the graph's */
+    struct arena *scratch; /* until onnx_read() returns */
     int dir_fd;
-    int n_nodes;                        /* read so far */
-    int opset;                          /* of the default domain */
-    struct onnx_imports imports;        /* the model's */
+    int n_nodes;                 /* read so far */
+    int opset;                   /* of the default domain */
+    struct onnx_imports imports; /* the model's */
     struct onnx_names function_names;
     size_t n_functions;
     struct onnx_function *functions;
@@ -107,7 +107,7 @@ enum engine_status onnx_function_find(struct onnx_reader *reader, const struct b
                                       const struct onnx_function **ret);
 struct onnx_call {
     const struct onnx_function *function;
-    const char *name;                   /* of the calling node */
+    const char *name; /* of the calling node */
     int n_inputs, n_outputs;
     const int *inputs, *outputs;
     int n_attributes;

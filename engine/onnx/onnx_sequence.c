@@ -36,9 +36,8 @@ static enum engine_status read_element(enum element element, const struct bytes 
     }
 }
 
-static enum engine_status read_elements(const struct bytes *message, int depth,
-                                        struct arena *arena, struct tensor *items,
-                                        struct engine_error *err)
+static enum engine_status read_elements(const struct bytes *message, int depth, struct arena *arena,
+                                        struct tensor *items, struct engine_error *err)
 {
     struct protobuf_reader reader;
     struct protobuf_field field;
@@ -75,8 +74,8 @@ static enum engine_status read_container(const struct bytes *message, enum dtype
         if (element_of(field.number) != 0)
             count += protobuf_bytes(&reader, &field, &ignored);
     if (reader.problem != NULL)
-        return onnx_wire_error(&reader,
-                               dtype == DTYPE_SEQUENCE ? "SequenceProto" : "OptionalProto", err);
+        return onnx_wire_error(&reader, dtype == DTYPE_SEQUENCE ? "SequenceProto" : "OptionalProto",
+                               err);
     if (dtype == DTYPE_OPTIONAL && count > 1)
         return engine_error_set(err, ENGINE_BAD_MODEL, "OptionalProto: more than one value");
     memset(ret, 0, sizeof(*ret));

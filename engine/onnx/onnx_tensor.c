@@ -7,9 +7,19 @@
 #include <string.h>
 
 enum {
-    FIELD_DIMS = 1, FIELD_DATA_TYPE = 2, FIELD_SEGMENT = 3, FIELD_FLOATS = 4, FIELD_INT32S = 5,
-    FIELD_STRINGS = 6, FIELD_INT64S = 7, FIELD_NAME = 8, FIELD_RAW = 9, FIELD_DOUBLES = 10,
-    FIELD_UINT64S = 11, FIELD_EXTERNAL = 13, FIELD_LOCATION = 14
+    FIELD_DIMS = 1,
+    FIELD_DATA_TYPE = 2,
+    FIELD_SEGMENT = 3,
+    FIELD_FLOATS = 4,
+    FIELD_INT32S = 5,
+    FIELD_STRINGS = 6,
+    FIELD_INT64S = 7,
+    FIELD_NAME = 8,
+    FIELD_RAW = 9,
+    FIELD_DOUBLES = 10,
+    FIELD_UINT64S = 11,
+    FIELD_EXTERNAL = 13,
+    FIELD_LOCATION = 14
 };
 
 /* A TensorProto before its data is touched. */
@@ -20,7 +30,7 @@ struct header {
     bool has_raw, is_external;
     struct bytes raw;
     struct onnx_external external;
-    size_t counts[FIELD_UINT64S + 1];   /* elements in each typed field */
+    size_t counts[FIELD_UINT64S + 1]; /* elements in each typed field */
     size_t string_bytes;
 };
 
@@ -58,8 +68,9 @@ static unsigned field_of(enum dtype dtype)
 
 static enum protobuf_wire wire_of(unsigned field)
 {
-    return field == FIELD_FLOATS ? PROTOBUF_FIXED32
-           : field == FIELD_DOUBLES ? PROTOBUF_FIXED64 : PROTOBUF_VARINT;
+    return field == FIELD_FLOATS    ? PROTOBUF_FIXED32
+           : field == FIELD_DOUBLES ? PROTOBUF_FIXED64
+                                    : PROTOBUF_VARINT;
 }
 
 static bool read_dims(struct protobuf_reader *reader, const struct protobuf_field *field,

@@ -25,7 +25,7 @@ enum engine_status onnx_wire_error(const struct protobuf_reader *reader, const c
 enum engine_status onnx_no_memory(const char *what, struct engine_error *err);
 
 /* For "%.*s": the name, cut to what an error text can take. */
-#define ONNX_NAME(name) ((int)((name).length < 200 ? (name).length : 200)), \
-                        ((name).length > 0 ? (name).data : "")
+#define ONNX_NAME(name)                                                                            \
+    ((int)((name).length < 200 ? (name).length : 200)), ((name).length > 0 ? (name).data : "")
 
 #endif

@@ -42,7 +42,7 @@ static enum engine_status read_dim(struct onnx_reader *reader, const struct byte
     if (fields.problem != NULL)
         return onnx_wire_error(&fields, "TensorShapeProto.Dimension", reader->err);
     if (*ret_dim < 0)
-        *ret_dim = DIM_UNKNOWN;     /* exporters write -1 for "any" */
+        *ret_dim = DIM_UNKNOWN; /* exporters write -1 for "any" */
     return ENGINE_OK;
 }
 

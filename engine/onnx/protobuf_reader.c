@@ -112,8 +112,7 @@ bool protobuf_text(struct protobuf_reader *reader, const struct protobuf_field *
         return protobuf_fail(reader, "a field has the wrong wire type");
     if (field->bytes.length > bytes_max)
         return protobuf_fail(reader, "a name is too long");
-    if (field->bytes.length > 0 &&
-        memchr(field->bytes.data, '\0', field->bytes.length) != NULL)
+    if (field->bytes.length > 0 && memchr(field->bytes.data, '\0', field->bytes.length) != NULL)
         return protobuf_fail(reader, "a name has a NUL in it");
     if (!protobuf_utf8(&field->bytes))
         return protobuf_fail(reader, "a name is not UTF-8");
@@ -121,8 +120,7 @@ bool protobuf_text(struct protobuf_reader *reader, const struct protobuf_field *
     return true;
 }
 
-bool protobuf_int(struct protobuf_reader *reader, const struct protobuf_field *field,
-                  int64_t *ret)
+bool protobuf_int(struct protobuf_reader *reader, const struct protobuf_field *field, int64_t *ret)
 {
     if (field->wire != PROTOBUF_VARINT)
         return protobuf_fail(reader, "a field has the wrong wire type");
@@ -140,8 +138,8 @@ bool protobuf_float(struct protobuf_reader *reader, const struct protobuf_field 
     return true;
 }
 
-static bool count_packed_varints(struct protobuf_reader *reader,
-                                 const struct protobuf_field *field, size_t *ret_count)
+static bool count_packed_varints(struct protobuf_reader *reader, const struct protobuf_field *field,
+                                 size_t *ret_count)
 {
     size_t count = 0;
 
@@ -212,8 +210,7 @@ static bool copy_fixed(struct protobuf_reader *reader, const struct protobuf_fie
     return true;
 }
 
-bool protobuf_floats(struct protobuf_reader *reader, const struct protobuf_field *field,
-                     float *ret)
+bool protobuf_floats(struct protobuf_reader *reader, const struct protobuf_field *field, float *ret)
 {
     return copy_fixed(reader, field, PROTOBUF_FIXED32, sizeof(*ret), ret);
 }
@@ -232,7 +229,8 @@ bool protobuf_utf8(const struct bytes *text)
     while (i < length) {
         unsigned char lead = p[i];
         size_t tail = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        /* The second byte's range keeps out overlong forms, surrogates and what is past U+10FFFF. */
+        /* The second byte's range keeps out overlong forms, surrogates and what is past U+10FFFF.
+         */
         unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
         unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
 

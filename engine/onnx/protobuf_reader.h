@@ -29,14 +29,14 @@ enum protobuf_wire {
 
 struct protobuf_reader {
     const unsigned char *at, *end;
-    const char *problem;        /* static text, or NULL */
+    const char *problem; /* static text, or NULL */
 };
 
 struct protobuf_field {
     uint32_t number;
     enum protobuf_wire wire;
-    uint64_t number_value;      /* VARINT, FIXED64, FIXED32 */
-    struct bytes bytes;         /* BYTES: a view of the message */
+    uint64_t number_value; /* VARINT, FIXED64, FIXED32 */
+    struct bytes bytes;    /* BYTES: a view of the message */
 };
 
 void protobuf_start(struct protobuf_reader *reader, const void *bytes, size_t size);
@@ -50,10 +50,8 @@ bool protobuf_bytes(struct protobuf_reader *reader, const struct protobuf_field 
 /* Valid UTF-8 without a NUL, at most `bytes_max` long. */
 bool protobuf_text(struct protobuf_reader *reader, const struct protobuf_field *field,
                    size_t bytes_max, struct bytes *ret);
-bool protobuf_int(struct protobuf_reader *reader, const struct protobuf_field *field,
-                  int64_t *ret);
-bool protobuf_float(struct protobuf_reader *reader, const struct protobuf_field *field,
-                    float *ret);
+bool protobuf_int(struct protobuf_reader *reader, const struct protobuf_field *field, int64_t *ret);
+bool protobuf_float(struct protobuf_reader *reader, const struct protobuf_field *field, float *ret);
 
 /* Sets the problem if there is none yet, ends the walk, and returns false. `problem` is static. */
 bool protobuf_fail(struct protobuf_reader *reader, const char *problem);

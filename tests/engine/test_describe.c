@@ -37,9 +37,14 @@ static void assert_has(const char *text, const char *part)
 START_TEST(model_that_loads)
 {
     static const char *const parts[] = {
-        "producer    onnx_bytes 1.0\n", "IR version 8, opset 17\n", "inputs\n  x  float [d1,4]\n",
-        "outputs\n  y  float [d1,3]\n", "operators (4 nodes)\n", "       2  Gemm  opset 17\n",
-        "43 parameters", "steps, ",
+        "producer    onnx_bytes 1.0\n",
+        "IR version 8, opset 17\n",
+        "inputs\n  x  float [d1,4]\n",
+        "outputs\n  y  float [d1,3]\n",
+        "operators (4 nodes)\n",
+        "       2  Gemm  opset 17\n",
+        "43 parameters",
+        "steps, ",
     };
     struct onnx_bytes model = {0};
     struct engine_error err = {0};

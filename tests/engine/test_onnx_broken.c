@@ -56,7 +56,7 @@ static void build_no_opset(struct onnx_bytes *model)
     struct onnx_bytes graph = {0}, import = {0};
 
     onnx_put_relu_model(model, &graph, 17);
-    model->size -= 6;   /* the import: tag, length, empty domain, version */
+    model->size -= 6; /* the import: tag, length, empty domain, version */
     onnx_put_text(&import, 1, "com.example");
     onnx_put_int(&import, 2, 1);
     onnx_put_message(model, 8, &import);

@@ -52,8 +52,8 @@ static void set_up(void)
 static void tear_down(void)
 {
     static const char *const names[] = {
-        "w.bin", "sub/w.bin", "link.bin", "out.bin", "subl", "up", "twice.bin", "again.bin",
-        "fifo.bin", "zero.bin", "../secret.bin",
+        "w.bin",     "sub/w.bin", "link.bin", "out.bin",  "subl",          "up",
+        "twice.bin", "again.bin", "fifo.bin", "zero.bin", "../secret.bin",
     };
 
     for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
@@ -67,7 +67,7 @@ static void tear_down(void)
 static const struct {
     const char *name, *location, *offset, *length;
     enum engine_status status;
-    double first;               /* element, if it loads */
+    double first; /* element, if it loads */
 } rows[] = {
     {"whole", "w.bin", NULL, NULL, ENGINE_OK, 0},
     {"offset", "w.bin", "8", NULL, ENGINE_OK, 2},

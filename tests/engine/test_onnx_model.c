@@ -146,7 +146,7 @@ START_TEST(bodies_capture_outer_values)
     onnx_put_value(&outer, 12, "v", row, 2);
     onnx_put_attribute_graph(&attributes, "then_branch", &outer);
     onnx_put_node(&graph, "If", "c", "z", &attributes);
-    onnx_put_node(&graph, "Relu", "x", "late", NULL);   /* defined after the body in the file */
+    onnx_put_node(&graph, "Relu", "x", "late", NULL); /* defined after the body in the file */
     onnx_put_value(&graph, 11, "c", NULL, 0);
     onnx_put_relu_model(&model, &graph, 17);
     loaded = onnx_load(&model, MEGABYTE);
@@ -170,7 +170,8 @@ START_TEST(bodies_capture_outer_values)
 }
 END_TEST
 
-static void put_constant(struct onnx_bytes *graph, const char *output, struct onnx_bytes *attributes)
+static void put_constant(struct onnx_bytes *graph, const char *output,
+                         struct onnx_bytes *attributes)
 {
     onnx_put_node(graph, "Constant", "", output, attributes);
 }

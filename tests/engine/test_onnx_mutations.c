@@ -44,8 +44,9 @@ static void run(struct model *model)
 
     input.shape.rank = io->shape.rank == RANK_UNKNOWN ? 2 : io->shape.rank;
     for (int i = 0; i < input.shape.rank; i++)
-        input.shape.dims[i] =
-            io->shape.rank == RANK_UNKNOWN || io->shape.dims[i] == DIM_UNKNOWN ? 4 : io->shape.dims[i];
+        input.shape.dims[i] = io->shape.rank == RANK_UNKNOWN || io->shape.dims[i] == DIM_UNKNOWN
+                                  ? 4
+                                  : io->shape.dims[i];
     if (io->dtype != DTYPE_STRING && shape_check(&input.shape, 8, NULL) &&
         shape_elements(&input.shape) <= INPUT_ELEMENTS_MAX) {
         plan = model_plan(model, &input.shape, 1, &err);
@@ -60,9 +61,11 @@ static void run(struct model *model)
 static void try_bytes(const unsigned char *bytes, size_t size, const char *what, size_t at)
 {
     struct model_options options = {
-        .optimise = at % 2 == 0, .memory_bytes_max = BUDGET_BYTES, .plan_bytes_max = BUDGET_BYTES,
+        .optimise = at % 2 == 0,
+        .memory_bytes_max = BUDGET_BYTES,
+        .plan_bytes_max = BUDGET_BYTES,
     };
-    unsigned char *exact = malloc(size > 0 ? size : 1);     /* no slack: ASan sees every read */
+    unsigned char *exact = malloc(size > 0 ? size : 1); /* no slack: ASan sees every read */
     struct engine_error err = {0};
     struct model *model;
 

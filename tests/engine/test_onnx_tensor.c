@@ -11,7 +11,7 @@
 static const struct {
     const char *name;
     int type;
-    int64_t numbers[3];     /* in int32_data, or int64_data / uint64_data for 64-bit types */
+    int64_t numbers[3]; /* in int32_data, or int64_data / uint64_data for 64-bit types */
     size_t count;
     double wanted[3];
     bool fits;
@@ -141,8 +141,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("onnx_tensor");
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, typed_fields_are_narrowed, 0,
-                        sizeof(typed) / sizeof(typed[0]));
+    tcase_add_loop_test(tc, typed_fields_are_narrowed, 0, sizeof(typed) / sizeof(typed[0]));
     tcase_add_test(tc, strings_are_copied);
     tcase_add_test(tc, raw_bools_are_normalised);
     tcase_add_test(tc, sequences_nest_only_so_deep);

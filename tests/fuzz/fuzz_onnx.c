@@ -19,14 +19,14 @@ static bool make_input(const struct model_io *io, struct tensor *tensor)
     tensor->dtype = io->dtype;
     tensor->shape.rank = io->shape.rank == RANK_UNKNOWN ? 1 : io->shape.rank;
     for (int i = 0; i < tensor->shape.rank; i++)
-        tensor->shape.dims[i] =
-            io->shape.rank == RANK_UNKNOWN || io->shape.dims[i] == DIM_UNKNOWN ? 2 : io->shape.dims[i];
+        tensor->shape.dims[i] = io->shape.rank == RANK_UNKNOWN || io->shape.dims[i] == DIM_UNKNOWN
+                                    ? 2
+                                    : io->shape.dims[i];
     if (tensor->dtype == DTYPE_SEQUENCE || tensor->dtype == DTYPE_OPTIONAL)
         tensor->shape = (struct shape){.rank = 1};
     else if (dtype_size(tensor->dtype) == 0)
         return false;
-    if (!shape_check(&tensor->shape, dtype_size(tensor->dtype), &bytes) ||
-        bytes > INPUT_BYTES_MAX)
+    if (!shape_check(&tensor->shape, dtype_size(tensor->dtype), &bytes) || bytes > INPUT_BYTES_MAX)
         return false;
     tensor->data = calloc(1, bytes + 1);
     return tensor->data != NULL;
@@ -67,8 +67,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     started = true;
     for (int optimise = 0; optimise < 2; optimise++) {
         struct model_options options = {
-            .optimise = optimise != 0, .memory_bytes_max = BUDGET_BYTES,
-            .plan_bytes_max = BUDGET_BYTES, .plans_max = 1,
+            .optimise = optimise != 0,
+            .memory_bytes_max = BUDGET_BYTES,
+            .plan_bytes_max = BUDGET_BYTES,
+            .plans_max = 1,
         };
         struct model *model = model_load_bytes(data, size, &options, &err);
 

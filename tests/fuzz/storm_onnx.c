@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * storm_onnx [--seed N] [--rounds N] [--from N] [FILE|DIR...]: the ONNX harness over models with a few
- * fields changed, without a fuzzer. When a round ends the process, its number is printed; with the
- * same seed, --from that number and --rounds 1 it comes again. */
+ * storm_onnx [--seed N] [--rounds N] [--from N] [FILE|DIR...]: the ONNX harness over models with a
+ * few fields changed, without a fuzzer. When a round ends the process, its number is printed; with
+ * the same seed, --from that number and --rounds 1 it comes again. */
 #include "tests/fuzz/mutate_onnx.h"
 
 #include <fts.h>
@@ -26,7 +26,7 @@ struct seed_file {
 
 static struct seed_file files[FILES_MAX];
 static size_t n_files;
-static char where[512];     /* what the signal handler prints */
+static char where[512]; /* what the signal handler prints */
 
 static void on_signal(int number)
 {
@@ -115,7 +115,8 @@ int main(int argc, char **argv)
     static const int fatal[] = {SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     const char *scale = getenv("INFERD_TEST_SCALE"), *given = getenv("INFERD_TEST_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    uint64_t rounds = ROUNDS_DEFAULT * (scale != NULL && atoi(scale) > 1 ? (uint64_t)atoi(scale) : 1);
+    uint64_t rounds =
+        ROUNDS_DEFAULT * (scale != NULL && atoi(scale) > 1 ? (uint64_t)atoi(scale) : 1);
     char *corpus[] = {(char *)CORPUS_DIR, NULL};
     uint64_t from = 0;
     int option;

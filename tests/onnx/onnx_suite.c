@@ -142,7 +142,9 @@ static void count(struct suite_list *list, const struct options *options, struct
 {
     for (size_t k = 0; k < list->count; k++) {
         const struct suite_entry *entry = &list->entries[k];
-        const char *verdict = entry->outcome.passed ? "pass" : entry->skip != NULL ? "skip" : "FAIL";
+        const char *verdict = entry->outcome.passed ? "pass"
+                              : entry->skip != NULL ? "skip"
+                                                    : "FAIL";
 
         totals->passed += entry->outcome.passed;
         totals->skipped += !entry->outcome.passed && entry->skip != NULL;

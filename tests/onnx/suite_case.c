@@ -18,7 +18,7 @@ static const size_t memory_max = (size_t)4 << 30;
 
 struct run {
     const char *directory;
-    struct arena *arena;        /* what the .pb files hold */
+    struct arena *arena; /* what the .pb files hold */
     struct tolerance tolerance;
     struct suite_outcome *outcome;
 };
@@ -95,7 +95,7 @@ static bool read_tensor(struct run *run, int set, const char *kind, int index, e
         status = onnx_tensor_read(bytes, size, run->arena, ret, &err);
     free(bytes);
     if (status == ENGINE_OK && dtype == DTYPE_BF16 && ret->dtype == DTYPE_U16)
-        ret->dtype = DTYPE_BF16;    /* NumPy has no such type: the suite wrote its bits */
+        ret->dtype = DTYPE_BF16; /* NumPy has no such type: the suite wrote its bits */
     return status == ENGINE_OK || fail(run, kind, err.text);
 }
 
@@ -152,7 +152,9 @@ static bool run_set(struct run *run, struct model *model, struct runner *runner,
 static bool run_model(struct run *run, const void *bytes, size_t size, bool optimise)
 {
     struct model_options options = {
-        .optimise = optimise, .memory_bytes_max = memory_max, .plan_bytes_max = memory_max,
+        .optimise = optimise,
+        .memory_bytes_max = memory_max,
+        .plan_bytes_max = memory_max,
     };
     struct engine_error err = {0};
     struct model *model = model_load_bytes(bytes, size, &options, &err);
@@ -181,8 +183,7 @@ static bool run_model(struct run *run, const void *bytes, size_t size, bool opti
 /* The first "Name-13" or "Name (node" in the reason; false if there is none. */
 static bool family_in_reason(struct suite_outcome *outcome)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     const char *at = outcome->reason;
 
     while (*at != '\0') {

@@ -8,8 +8,8 @@
 
 struct suite_outcome {
     bool passed;
-    char family[64];    /* operator that the case is about, or that failed */
-    char reason[400];   /* of a failure */
+    char family[64];  /* operator that the case is about, or that failed */
+    char reason[400]; /* of a failure */
 };
 
 /* Loads, plans, runs and compares, with the optimiser off and then on. Takes as much time and

@@ -12,8 +12,9 @@ static bool is_container(enum dtype dtype)
 
 static const char *type_text(enum dtype dtype)
 {
-    return dtype == DTYPE_SEQUENCE ? "sequence"
-           : dtype == DTYPE_OPTIONAL ? "optional" : dtype_name(dtype);
+    return dtype == DTYPE_SEQUENCE   ? "sequence"
+           : dtype == DTYPE_OPTIONAL ? "optional"
+                                     : dtype_name(dtype);
 }
 
 static bool compare_strings(const struct tensor *actual, const struct tensor *expected, char *text,
@@ -87,8 +88,7 @@ bool suite_compare(const struct tensor *actual, const struct tensor *expected,
         return false;
     }
     if (!shape_equal(&actual->shape, &expected->shape)) {
-        snprintf(text, size, "shape is %s, expected %s",
-                 shape_text(&actual->shape, a, sizeof(a)),
+        snprintf(text, size, "shape is %s, expected %s", shape_text(&actual->shape, a, sizeof(a)),
                  shape_text(&expected->shape, b, sizeof(b)));
         return false;
     }

@@ -10,11 +10,11 @@
 
 struct suite_entry {
     char *directory;
-    const char *name;           /* last part of `directory` */
-    const char *skip;           /* reason in the skip file, or NULL */
+    const char *name; /* last part of `directory` */
+    const char *skip; /* reason in the skip file, or NULL */
     struct suite_outcome outcome;
-    pid_t pid;                  /* while it runs */
-    int pipe;                   /* its outcome comes from here */
+    pid_t pid; /* while it runs */
+    int pipe;  /* its outcome comes from here */
 };
 
 struct suite_list {

@@ -113,8 +113,8 @@ void onnx_put_float_initializer(struct onnx_bytes *graph, const char *name, cons
     onnx_put_message(graph, 5, &tensor);
 }
 
-void onnx_put_value(struct onnx_bytes *graph, uint32_t field, const char *name,
-                    const int64_t *dims, size_t rank)
+void onnx_put_value(struct onnx_bytes *graph, uint32_t field, const char *name, const int64_t *dims,
+                    size_t rank)
 {
     struct onnx_bytes shape = {0}, tensor = {0}, type = {0}, value = {0};
 

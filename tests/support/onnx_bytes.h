@@ -30,8 +30,8 @@ void onnx_put_node(struct onnx_bytes *graph, const char *op_type, const char *in
 void onnx_put_float_initializer(struct onnx_bytes *graph, const char *name, const int64_t *dims,
                                 size_t rank, const float *items, size_t count);
 /* ValueInfoProto of a float tensor; dims below 0 are symbols. `field` 11 input, 12 output. */
-void onnx_put_value(struct onnx_bytes *graph, uint32_t field, const char *name,
-                    const int64_t *dims, size_t rank);
+void onnx_put_value(struct onnx_bytes *graph, uint32_t field, const char *name, const int64_t *dims,
+                    size_t rank);
 
 /* Attributes of a node. */
 void onnx_put_attribute_int(struct onnx_bytes *attributes, const char *name, int64_t item);

@@ -19,8 +19,8 @@ struct onnx_loaded onnx_load(struct onnx_bytes *model, size_t budget)
     ck_assert_ptr_nonnull(copy);
     if (model->size > 0)
         memcpy(copy, model->data, model->size);
-    loaded.status = onnx_read(copy, model->size, -1, loaded.arena, &loaded.graph, &loaded.info,
-                              &loaded.err);
+    loaded.status =
+        onnx_read(copy, model->size, -1, loaded.arena, &loaded.graph, &loaded.info, &loaded.err);
     free(copy);
     onnx_bytes_free(model);
     return loaded;
@@ -63,4 +63,3 @@ void onnx_put_call_model(struct onnx_bytes *model, const char *function)
     onnx_put_message(&graph, 1, &node);
     onnx_put_relu_model(model, &graph, 17);
 }
-

@@ -9,7 +9,7 @@
 enum { MEGABYTE = 1 << 20 };
 
 struct onnx_loaded {
-    struct arena *arena;        /* destroy it */
+    struct arena *arena; /* destroy it */
     struct graph *graph;
     struct onnx_info info;
     struct engine_error err;
@@ -18,11 +18,13 @@ struct onnx_loaded {
 
 /* Reads `model`, which is freed, within a budget. */
 struct onnx_loaded onnx_load(struct onnx_bytes *model, size_t budget);
-/* x -> Relu -> y, of shape [batch, 4], after what the caller has put into `graph`, which is freed. */
+/* x -> Relu -> y, of shape [batch, 4], after what the caller has put into `graph`, which is freed.
+ */
 void onnx_put_relu_model(struct onnx_bytes *model, struct onnx_bytes *graph, int opset);
 /* x -> the function local.`function` -> z, and x -> Relu -> y. */
 void onnx_put_call_model(struct onnx_bytes *model, const char *function);
-/* local.`name`: its input a goes to two nodes `calls` (local too, but for Relu); one makes its output. */
+/* local.`name`: its input a goes to two nodes `calls` (local too, but for Relu); one makes its
+ * output. */
 void onnx_put_function(struct onnx_bytes *model, const char *name, const char *calls);
 
 #endif
