@@ -289,7 +289,8 @@ static enum engine_status rename_output(struct plan_builder *builder, int from, 
 static bool is_known_if(const struct site *site)
 {
     return strcmp(site->node->op->name, "If") == 0 && site->node->op->domain[0] == '\0' &&
-           site->inputs[0].data != NULL && shape_elements(&site->inputs[0].shape) == 1;
+           site->inputs[0].dtype == DTYPE_BOOL && site->inputs[0].data != NULL &&
+           shape_elements(&site->inputs[0].shape) == 1;
 }
 
 /* Plans the branch that is taken in the place of its If. */
