@@ -214,7 +214,7 @@ static void on_watchdog(uv_timer_t *timer)
     }
     if (now - http_server_oldest_tick_ns(daemon->http) < limit_ns / 2 &&
         now - daemon->seen_finished_ns < limit_ns)
-        notify_send(&daemon->notify, "WATCHDOG=1");
+        notify_feed_watchdog(&daemon->notify);
     else
         log_write(daemon->log, LOG_LEVEL_ERROR, "not feeding the watchdog: a thread does not move",
                   "network_ms=%llu workers_ms=%llu",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ void notify_init(struct notify *notify)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     size_t length = path != NULL ? strlen(path) : 0;
+    struct timeval patience = {.tv_sec = 1};
 
     memset(notify, 0, sizeof(*notify));
     notify->fd = -1;
@@ -37,10 +39,25 @@ void notify_init(struct notify *notify)
             notify->length--;
         }
         notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        setsockopt(notify->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     }
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
+}
+
+static void send_text(const struct notify *notify, const char *text, size_t length, int flags)
+{
+    if (notify->fd >= 0)
+        (void)!sendto(notify->fd, text, length, flags | MSG_NOSIGNAL,
+                      (const struct sockaddr *)&notify->address, notify->length);
+}
+
+void notify_feed_watchdog(const struct notify *notify)
+{
+    static const char text[] = "WATCHDOG=1";
+
+    send_text(notify, text, sizeof(text) - 1, MSG_DONTWAIT);
 }
 
 void notify_send(const struct notify *notify, const char *format, ...)
@@ -49,8 +66,6 @@ void notify_send(const struct notify *notify, const char *format, ...)
     va_list args;
     int length;
 
-    if (notify->fd < 0)
-        return;
     va_start(args, format);
     length = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
@@ -58,8 +73,7 @@ void notify_send(const struct notify *notify, const char *format, ...)
         return;
     if ((size_t)length >= sizeof(text))
         length = (int)sizeof(text) - 1;
-    (void)!sendto(notify->fd, text, (size_t)length, MSG_NOSIGNAL,
-                  (const struct sockaddr *)&notify->address, notify->length);
+    send_text(notify, text, (size_t)length, 0);
 }
 
 void notify_reloading(const struct notify *notify)

@@ -19,9 +19,11 @@ struct notify {
 /* Reads $NOTIFY_SOCKET ("/path" or "@abstract"), $WATCHDOG_USEC and $WATCHDOG_PID, and removes them
  * from the environment. */
 void notify_init(struct notify *notify);
-/* Lines of NAME=value: "READY=1\nSTATUS=...". */
+/* Lines of NAME=value: "READY=1\nSTATUS=...". Waits a second at most for a receiver that is slow. */
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* WATCHDOG=1; never waits. */
+void notify_feed_watchdog(const struct notify *notify);
 /* RELOADING=1 with the time that systemd wants beside it. READY=1 ends it. */
 void notify_reloading(const struct notify *notify);
 void notify_finish(struct notify *notify);

@@ -3,6 +3,7 @@
 """The daemon as a process: start, stop, signals, systemd's protocols, limits under load."""
 import json
 import os
+import queue
 import signal
 import socket
 import stat
@@ -182,14 +183,25 @@ class Notify(unittest.TestCase):
     def listen(self, address):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address)
-        self.socket.settimeout(10)
         self.addCleanup(self.socket.close)
+        self.messages = queue.Queue()
+        threading.Thread(target=self.collect, daemon=True).start()
+
+    def collect(self):
+        try:
+            while True:
+                self.messages.put(self.socket.recv(4096).decode())
+        except OSError:
+            pass
 
     def expect(self, text):
         seen = []
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
         while time.monotonic() < end:
-            seen.append(self.socket.recv(4096).decode())
+            try:
+                seen.append(self.messages.get(timeout=1))
+            except queue.Empty:
+                continue
             if text in seen[-1]:
                 return seen
         self.fail("no %s in %r" % (text, seen))
@@ -209,6 +221,15 @@ class Notify(unittest.TestCase):
                 daemon.signal(signal.SIGTERM)
                 self.expect("STOPPING=1")
                 self.assertEqual(daemon.wait(), 0)
+
+    def test_a_receiver_that_does_not_read_stops_nothing(self):
+        name = "inferd-test-deaf-%d" % os.getpid()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+            deaf.bind("\0" + name)
+            with Daemon(environment={"NOTIFY_SOCKET": "@" + name, "WATCHDOG_USEC": "4000"}) as daemon:
+                time.sleep(2)
+                self.assertTrue(daemon.is_live())
+                self.assertEqual(daemon.stop(), 0)
 
     def test_abstract_socket(self):
         name = "inferd-test-%d" % os.getpid()
