@@ -13,7 +13,8 @@ struct buffer *buffer_create(size_t bytes)
     _Static_assert(sizeof(*buffer) <= ALIGNMENT, "the header is one aligned unit");
     if (bytes > SIZE_MAX / 2)
         return NULL;
-    buffer = aligned_alloc(ALIGNMENT, (ALIGNMENT + bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1));
+    buffer =
+        aligned_alloc(ALIGNMENT, (ALIGNMENT + bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1));
     if (buffer == NULL)
         return NULL;
     atomic_init(&buffer->refs, 1);

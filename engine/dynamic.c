@@ -12,10 +12,10 @@ static max_align_t nothing;
 static enum engine_status over_budget(const struct dynamic *dynamic, size_t bytes,
                                       struct engine_error *err)
 {
-    return engine_error_set(err, ENGINE_OVER_BUDGET,
-                            "a run needs %zu bytes more than the %zu that it holds, the budget is %zu",
-                            bytes, arena_bytes(dynamic->arena) + arena_bytes(dynamic->temporary),
-                            dynamic->bytes_max);
+    return engine_error_set(
+        err, ENGINE_OVER_BUDGET,
+        "a run needs %zu bytes more than the %zu that it holds, the budget is %zu", bytes,
+        arena_bytes(dynamic->arena) + arena_bytes(dynamic->temporary), dynamic->bytes_max);
 }
 
 void *dynamic_alloc(struct dynamic *dynamic, size_t bytes, struct engine_error *err)
@@ -33,7 +33,8 @@ enum engine_status dynamic_alloc_tensor(struct dynamic *dynamic, struct tensor *
     size_t bytes;
 
     if (!shape_check(&tensor->shape, dtype_size(tensor->dtype), &bytes))
-        return engine_error_set(err, ENGINE_OVER_BUDGET, "a tensor's shape is negative or too large");
+        return engine_error_set(err, ENGINE_OVER_BUDGET,
+                                "a tensor's shape is negative or too large");
     tensor->data = dynamic_alloc(dynamic, bytes, err);
     return tensor->data != NULL ? ENGINE_OK : ENGINE_OVER_BUDGET;
 }
@@ -81,8 +82,8 @@ static bool is_container(enum dtype dtype)
     return dtype == DTYPE_SEQUENCE || dtype == DTYPE_OPTIONAL;
 }
 
-enum engine_status dynamic_copy(struct dynamic *dynamic, const struct tensor *from, struct tensor *to,
-                                struct engine_error *err)
+enum engine_status dynamic_copy(struct dynamic *dynamic, const struct tensor *from,
+                                struct tensor *to, struct engine_error *err)
 {
     const struct tensor *source;
     struct tensor *copy;
@@ -108,9 +109,10 @@ enum engine_status dynamic_count_iteration(struct dynamic *dynamic, const struct
 {
     if (++dynamic->iterations <= DYNAMIC_ITERATIONS_MAX)
         return ENGINE_OK;
-    return engine_error_set(err, ENGINE_OVER_BUDGET,
-                            "%.64s (node '%.64s'): the loops of a run went round more than %d times",
-                            node->op_type, node->name, DYNAMIC_ITERATIONS_MAX);
+    return engine_error_set(
+        err, ENGINE_OVER_BUDGET,
+        "%.64s (node '%.64s'): the loops of a run went round more than %d times", node->op_type,
+        node->name, DYNAMIC_ITERATIONS_MAX);
 }
 
 static enum engine_status run_op(struct dynamic *dynamic, const struct node *node,

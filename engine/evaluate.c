@@ -15,7 +15,8 @@ static enum engine_status check_dtype(const struct node *node, const struct tens
 {
     enum dtype dtype = node->n_inputs > 0 ? inputs[0].dtype : DTYPE_NONE;
 
-    for (int i = 0; i < node->n_inputs && (node->op->flags & (OP_DYNAMIC | OP_CONTAINERS)) == 0; i++)
+    for (int i = 0; i < node->n_inputs && (node->op->flags & (OP_DYNAMIC | OP_CONTAINERS)) == 0;
+         i++)
         if (inputs[i].dtype == DTYPE_SEQUENCE || inputs[i].dtype == DTYPE_OPTIONAL)
             return op_fail(node, err, "input %d is a sequence or optional", i);
     if (node->op->dtypes == 0 || dtype == DTYPE_NONE)
@@ -25,8 +26,9 @@ static enum engine_status check_dtype(const struct node *node, const struct tens
     return op_unsupported(node, err, "does not take elements of type %s", dtype_name(dtype));
 }
 
-static enum engine_status check_output(const struct node *node, int index, const struct tensor *output,
-                                       bool dynamic, struct engine_error *err)
+static enum engine_status check_output(const struct node *node, int index,
+                                       const struct tensor *output, bool dynamic,
+                                       struct engine_error *err)
 {
     char text[SHAPE_TEXT_MAX];
 
@@ -41,8 +43,8 @@ static enum engine_status check_output(const struct node *node, int index, const
         return op_fail(node, err, "output %d has rank %d, at most %d is supported", index,
                        output->shape.rank, SHAPE_RANK_MAX);
     if (!shape_check(&output->shape, dtype_size(output->dtype), NULL))
-        return op_fail(node, err, "output %d would have shape %s, which is negative or too large", index,
-                       shape_text(&output->shape, text, sizeof(text)));
+        return op_fail(node, err, "output %d would have shape %s, which is negative or too large",
+                       index, shape_text(&output->shape, text, sizeof(text)));
     return ENGINE_OK;
 }
 
@@ -98,9 +100,10 @@ enum engine_status evaluate_run(const struct evaluation *evaluation, const struc
     if (scratch_bytes > 0)
         call.scratch = arena_alloc(arena, scratch_bytes);
     if (in == NULL || out == NULL || (scratch_bytes > 0 && call.scratch == NULL))
-        return engine_error_set(err, ENGINE_OVER_BUDGET,
-                                "%.64s (node '%.64s'): needs %zu bytes of scratch memory, more than is left",
-                                node->op_type, node->name, scratch_bytes);
+        return engine_error_set(
+            err, ENGINE_OVER_BUDGET,
+            "%.64s (node '%.64s'): needs %zu bytes of scratch memory, more than is left",
+            node->op_type, node->name, scratch_bytes);
     for (int i = 0; i < node->n_inputs; i++)
         in[i] = inputs[i].dtype != DTYPE_NONE ? &inputs[i] : NULL;
     for (int i = 0; i < node->n_outputs; i++)

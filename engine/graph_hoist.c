@@ -9,7 +9,7 @@ enum { NOT_MOVED = -1 };
 
 struct hoisting {
     struct graph *body, *parent;
-    int *moved;                    /* by value of the body: its id in the parent, or NOT_MOVED */
+    int *moved; /* by value of the body: its id in the parent, or NOT_MOVED */
 };
 
 /* True if the value is the same in every run, as far as the body can see. */
@@ -69,7 +69,8 @@ static bool move_node(struct hoisting *hoisting, const struct node *node)
     struct node *copy;
     int id;
 
-    if (inputs == NULL || outputs == NULL || !map_ids(hoisting, node->inputs, node->n_inputs, inputs) ||
+    if (inputs == NULL || outputs == NULL ||
+        !map_ids(hoisting, node->inputs, node->n_inputs, inputs) ||
         !map_ids(hoisting, node->outputs, node->n_outputs, outputs))
         return false;
     id = graph_add_node(hoisting->parent, node->domain, node->op_type, node->name, node->n_inputs,
@@ -119,6 +120,7 @@ enum engine_status graph_hoist(struct graph *body, struct engine_error *err)
     }
     body->n_nodes = kept;
     free(hoisting.moved);
-    return moved_all ? ENGINE_OK
-                     : engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
+    return moved_all
+               ? ENGINE_OK
+               : engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
 }

@@ -12,7 +12,8 @@ struct resolver {
     int n_unsupported;
     size_t used;
     char text[400];
-    /* op_find() walks the whole table; a large graph asks for the same few names again and again. */
+    /* op_find() walks the whole table; a large graph asks for the same few names again and again.
+     */
     struct {
         const char *domain, *name;
         const struct op_def *op;
@@ -26,7 +27,8 @@ static const struct op_def *find(struct resolver *resolver, const struct node *n
     for (const char *c = node->op_type; *c != '\0'; c++)
         hash = hash * 33 + (unsigned char)*c;
     hash %= MEMO_SLOTS;
-    if (resolver->memo[hash].name == NULL || strcmp(resolver->memo[hash].name, node->op_type) != 0 ||
+    if (resolver->memo[hash].name == NULL ||
+        strcmp(resolver->memo[hash].name, node->op_type) != 0 ||
         strcmp(resolver->memo[hash].domain, node->domain) != 0) {
         resolver->memo[hash].domain = node->domain;
         resolver->memo[hash].name = node->op_type;
@@ -78,8 +80,9 @@ static enum engine_status check_counts(struct node *node, struct engine_error *e
         return bad_count(node, "outputs", node->n_outputs, op->outputs_min, op->outputs_max, err);
     for (int i = 0; i < op->inputs_min; i++)
         if (node->inputs[i] == VALUE_ABSENT)
-            return engine_error_set(err, ENGINE_BAD_MODEL, "%.64s (node '%.64s'): input %d is missing",
-                                    node->op_type, node->name, i);
+            return engine_error_set(err, ENGINE_BAD_MODEL,
+                                    "%.64s (node '%.64s'): input %d is missing", node->op_type,
+                                    node->name, i);
     return ENGINE_OK;
 }
 
@@ -146,9 +149,8 @@ static enum engine_status resolve_graph(struct resolver *resolver, struct graph 
             const struct attribute *attribute = &node->attributes[a];
             size_t count = attribute->type == ATTRIBUTE_GRAPHS ? attribute->count : 0;
 
-            status = attribute->type == ATTRIBUTE_GRAPH
-                         ? resolve_graph(resolver, attribute->g, err)
-                         : ENGINE_OK;
+            status = attribute->type == ATTRIBUTE_GRAPH ? resolve_graph(resolver, attribute->g, err)
+                                                        : ENGINE_OK;
             for (size_t g = 0; g < count && status == ENGINE_OK; g++)
                 status = resolve_graph(resolver, attribute->graphs[g], err);
             if (status != ENGINE_OK)

@@ -11,14 +11,14 @@
 /* Temporary arrays for one graph. */
 struct sealing {
     struct graph *graph;
-    unsigned char *live;           /* by node: some output needs it */
-    unsigned char *state;          /* by node: NEW, OPEN, DONE of the depth-first walk */
-    int *stack, *position;         /* of the walks; position: next input to look at */
-    int *order;                    /* live nodes, topological */
+    unsigned char *live;   /* by node: some output needs it */
+    unsigned char *state;  /* by node: NEW, OPEN, DONE of the depth-first walk */
+    int *stack, *position; /* of the walks; position: next input to look at */
+    int *order;            /* live nodes, topological */
     int n_order;
     size_t n_values;
-    unsigned char *mark;           /* by value, for several uses */
-    int *where;                    /* by value: its index among one node's inputs */
+    unsigned char *mark; /* by value, for several uses */
+    int *where;          /* by value: its index among one node's inputs */
 };
 
 enum { NEW, OPEN, DONE };
@@ -117,8 +117,8 @@ static enum engine_status gather_captures(struct sealing *sealing, struct node *
     return ENGINE_OK;
 }
 
-/* Bodies first: what they need from outside counts as input of their nodes, and what they compute from
- * constants moves out, which adds nodes here. */
+/* Bodies first: what they need from outside counts as input of their nodes, and what they compute
+ * from constants moves out, which adds nodes here. */
 static enum engine_status seal_bodies(struct graph *graph, struct engine_error *err)
 {
     enum engine_status status = ENGINE_OK;
@@ -149,8 +149,8 @@ static bool is_source(const struct value *value, bool is_input)
 }
 
 /* Values that need a producer and have none are errors; mark[] says which are graph inputs. */
-static enum engine_status check_value(const struct sealing *sealing, int id, const struct node *reader,
-                                      struct engine_error *err)
+static enum engine_status check_value(const struct sealing *sealing, int id,
+                                      const struct node *reader, struct engine_error *err)
 {
     const struct value *value = &sealing->graph->values[id];
 
@@ -249,9 +249,10 @@ static enum engine_status visit(struct sealing *sealing, int root, struct engine
         if (producer < 0 || sealing->state[producer] == DONE)
             continue;
         if (sealing->state[producer] == OPEN)
-            return engine_error_set(err, ENGINE_BAD_MODEL,
-                                    "value '%.128s' depends on itself (a cycle through node '%.64s')",
-                                    graph->values[input].name, node->name);
+            return engine_error_set(
+                err, ENGINE_BAD_MODEL,
+                "value '%.128s' depends on itself (a cycle through node '%.64s')",
+                graph->values[input].name, node->name);
         sealing->stack[depth++] = producer;
         sealing->position[producer] = 0;
         sealing->state[producer] = OPEN;
@@ -275,7 +276,8 @@ static bool is_constant_node(const struct sealing *sealing, const struct node *n
 {
     const struct graph *graph = sealing->graph;
 
-    if (graph->parent != NULL || node->op == NULL || (node->op->flags & (OP_RANDOM | OP_DYNAMIC)) != 0)
+    if (graph->parent != NULL || node->op == NULL ||
+        (node->op->flags & (OP_RANDOM | OP_DYNAMIC)) != 0)
         return false;
     for (int i = 0; i < node->n_inputs; i++)
         if (node->inputs[i] != VALUE_ABSENT && graph->values[node->inputs[i]].constant == NULL &&
@@ -387,8 +389,8 @@ static enum engine_status number_slots(struct sealing *sealing, struct engine_er
     return ENGINE_OK;
 }
 
-/* mark[] becomes 1 for values that depend on the data of a graph input or on chance: no plan can know
- * them, so looking further back from them is of no use. What a body captures may be known. */
+/* mark[] becomes 1 for values that depend on the data of a graph input or on chance: no plan can
+ * know them, so looking further back from them is of no use. What a body captures may be known. */
 static void mark_data_dependent(struct sealing *sealing)
 {
     struct graph *graph = sealing->graph;

@@ -38,7 +38,8 @@ static int compare_descending(const void *left, const void *right)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-/* The smallest hole that fits among `placed` (indices by rising offset); the end if there is none. */
+/* The smallest hole that fits among `placed` (indices by rising offset); the end if there is none.
+ */
 static size_t best_offset(const struct memory_item *items, const int *placed, int n_placed,
                           const struct memory_item *item)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The model object: what it holds, its signature and its life. model_load.c makes it from a file. */
+ * The model object: what it holds, its signature and its life. model_load.c makes it from a file.
+ */
 #include "engine/model_private.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From a file to a model: read, legalise, resolve, optimise. The file's bytes are given back as soon
- * as the graph holds its own. */
+ * From a file to a model: read, legalise, resolve, optimise. The file's bytes are given back as
+ * soon as the graph holds its own. */
 #include "engine/model_file.h"
 #include "engine/model_private.h"
 #include "engine/onnx/legalise.h"
@@ -41,14 +41,15 @@ static void explain_budget(const struct loading *loading, size_t size, struct en
     if (err == NULL || err->status != ENGINE_NO_MEMORY || budget == 0)
         return;
     *err = (struct engine_error){0};
-    engine_error_set(err, ENGINE_OVER_BUDGET,
-                     "model needs more memory than its budget of %zu bytes: the file has %zu, the graph "
-                     "has taken %zu",
-                     budget, size, arena_bytes(loading->arena));
+    engine_error_set(
+        err, ENGINE_OVER_BUDGET,
+        "model needs more memory than its budget of %zu bytes: the file has %zu, the graph "
+        "has taken %zu",
+        budget, size, arena_bytes(loading->arena));
 }
 
 static struct model *load(const void *bytes, size_t size, int dir_fd,
-                            const struct model_options *options, struct engine_error *err)
+                          const struct model_options *options, struct engine_error *err)
 {
     struct loading loading = {.options = options};
     size_t budget = options->memory_bytes_max;
@@ -69,7 +70,8 @@ static struct model *load(const void *bytes, size_t size, int dir_fd,
         arena_destroy(loading.arena);
         return NULL;
     }
-    model = model_create(loading.arena, loading.graph, &loading.signature, &loading.info, options, err);
+    model =
+        model_create(loading.arena, loading.graph, &loading.signature, &loading.info, options, err);
     if (model == NULL && err != NULL && err->status == ENGINE_NO_MEMORY && budget > 0)
         engine_error_prefix(err, "budget of %zu bytes", budget);
     return model;

@@ -20,10 +20,10 @@ struct probe {
     int n_inputs, n_outputs;
     int64_t free_size;
     struct shape *shapes;
-    struct tensor *inputs;         /* ROWS rows of random data */
-    struct tensor *row_inputs;     /* views of one row of each */
+    struct tensor *inputs;     /* ROWS rows of random data */
+    struct tensor *row_inputs; /* views of one row of each */
     struct tensor *outputs, *row_outputs;
-    void **joined;                 /* copies of the outputs of the joined run */
+    void **joined; /* copies of the outputs of the joined run */
 };
 
 static void probe_finish(struct probe *probe)
@@ -85,7 +85,8 @@ static void set_shapes(struct probe *probe, int64_t rows)
         probe->shapes[i].rank = declared->rank;
         probe->shapes[i].dims[0] = rows;
         for (int d = 1; d < declared->rank; d++)
-            probe->shapes[i].dims[d] = declared->dims[d] >= 0 ? declared->dims[d] : probe->free_size;
+            probe->shapes[i].dims[d] =
+                declared->dims[d] >= 0 ? declared->dims[d] : probe->free_size;
     }
 }
 
@@ -240,9 +241,10 @@ static bool try_plans(struct probe *probe)
     struct plan *one = plan_rows(probe, 1);
     struct plan *two = one != NULL ? plan_rows(probe, 2) : NULL;
     struct plan *three = two != NULL ? plan_rows(probe, ROWS) : NULL;
-    bool good = three != NULL && one->n_deferred == 0 && two->n_deferred == 0 && three->n_deferred == 0 &&
-                outputs_scale(probe, one, 1, three) && outputs_scale(probe, two, 2, three) &&
-                outputs_scale(probe, three, ROWS, three) && rows_agree(probe, three, one);
+    bool good = three != NULL && one->n_deferred == 0 && two->n_deferred == 0 &&
+                three->n_deferred == 0 && outputs_scale(probe, one, 1, three) &&
+                outputs_scale(probe, two, 2, three) && outputs_scale(probe, three, ROWS, three) &&
+                rows_agree(probe, three, one);
 
     plan_destroy(one);
     plan_destroy(two);

@@ -116,7 +116,7 @@ struct plan *model_plan(struct model *model, const struct shape *input_shapes, i
         return NULL;
     pthread_mutex_lock(&model->lock);
     index = cache_find(model, input_shapes, threads);
-    if (index >= 0) {              /* another thread was faster */
+    if (index >= 0) { /* another thread was faster */
         evicted = made;
     } else {
         if (model->n_plans == model->options.plans_max)

@@ -32,10 +32,11 @@ static enum engine_status check_input(const struct model_io *input, const struct
     char given[SHAPE_TEXT_MAX], wanted[SHAPE_TEXT_MAX];
 
     if (!shape_check(shape, dtype_size(input->dtype), NULL))
-        return engine_error_set(err, ENGINE_BAD_INPUT,
-                                "input '%.128s': its shape is negative, too large or of more than %d "
-                                "dimensions",
-                                input->name, SHAPE_RANK_MAX);
+        return engine_error_set(
+            err, ENGINE_BAD_INPUT,
+            "input '%.128s': its shape is negative, too large or of more than %d "
+            "dimensions",
+            input->name, SHAPE_RANK_MAX);
     if (input->shape.rank == RANK_UNKNOWN)
         return ENGINE_OK;
     declared_text(&input->shape, wanted, sizeof(wanted));
@@ -46,10 +47,10 @@ static enum engine_status check_input(const struct model_io *input, const struct
                                 input->name, given, shape->rank, input->shape.rank, wanted);
     for (int i = rows_free ? 1 : 0; i < shape->rank; i++)
         if (input->shape.dims[i] >= 0 && shape->dims[i] != input->shape.dims[i])
-            return engine_error_set(err, ENGINE_BAD_INPUT,
-                                    "input '%.128s': shape %s has %lld in dimension %d, expected %lld: %s",
-                                    input->name, given, (long long)shape->dims[i], i,
-                                    (long long)input->shape.dims[i], wanted);
+            return engine_error_set(
+                err, ENGINE_BAD_INPUT,
+                "input '%.128s': shape %s has %lld in dimension %d, expected %lld: %s", input->name,
+                given, (long long)shape->dims[i], i, (long long)input->shape.dims[i], wanted);
     return ENGINE_OK;
 }
 

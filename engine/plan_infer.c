@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * First half of planning: every node is inferred once. What depends on shapes alone is computed here
- * and now, so that chains like Shape, Gather, Concat, Reshape leave no step behind. */
+ * First half of planning: every node is inferred once. What depends on shapes alone is computed
+ * here and now, so that chains like Shape, Gather, Concat, Reshape leave no step behind. */
 #include "engine/evaluate.h"
 #include "engine/plan_private.h"
 
@@ -32,8 +32,8 @@ static enum engine_status no_memory(struct engine_error *err)
     return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory while planning");
 }
 
-/* Types and shapes of weights, and the data of those that no training changes: what shapes depend on
- * and what is not floating point. */
+/* Types and shapes of weights, and the data of those that no training changes: what shapes depend
+ * on and what is not floating point. */
 static void seed_weights(struct plan_builder *builder)
 {
     const struct graph *graph = builder->graph;
@@ -97,10 +97,11 @@ static enum engine_status fold(struct plan_builder *builder, const struct site *
         bytes = tensor_bytes(&site->outputs[i]);
         builder->folded_bytes += bytes;
         if (budget > 0 && builder->folded_bytes > budget)
-            return engine_error_set(err, ENGINE_OVER_BUDGET,
-                                    "%.64s (node '%.64s'): folded constants need %zu bytes, the budget "
-                                    "of a run is %zu",
-                                    node->op_type, node->name, builder->folded_bytes, budget);
+            return engine_error_set(
+                err, ENGINE_OVER_BUDGET,
+                "%.64s (node '%.64s'): folded constants need %zu bytes, the budget "
+                "of a run is %zu",
+                node->op_type, node->name, builder->folded_bytes, budget);
         site->outputs[i].data = arena_alloc(builder->plan->arena, bytes);
         if (site->outputs[i].data == NULL)
             return no_memory(err);
@@ -120,10 +121,11 @@ static enum engine_status check_size(const struct plan_builder *builder, const s
 
     for (int i = 0; i < node->n_outputs && budget > 0; i++)
         if (node->outputs[i] != VALUE_ABSENT && tensor_bytes(&outputs[i]) > budget)
-            return engine_error_set(err, ENGINE_OVER_BUDGET,
-                                    "%.64s (node '%.64s'): output %d needs %zu bytes, the budget of a "
-                                    "run is %zu",
-                                    node->op_type, node->name, i, tensor_bytes(&outputs[i]), budget);
+            return engine_error_set(
+                err, ENGINE_OVER_BUDGET,
+                "%.64s (node '%.64s'): output %d needs %zu bytes, the budget of a "
+                "run is %zu",
+                node->op_type, node->name, i, tensor_bytes(&outputs[i]), budget);
     return ENGINE_OK;
 }
 
@@ -161,8 +163,8 @@ static enum engine_status draft_node(struct plan_builder *builder, const struct 
     return add_draft(builder, &draft, err);
 }
 
-/* Leaves the node to the dynamic executor. A branch that is planned in place of its If has no nodes of
- * the graph to leave: the whole If is then. */
+/* Leaves the node to the dynamic executor. A branch that is planned in place of its If has no nodes
+ * of the graph to leave: the whole If is then. */
 static enum engine_status defer(struct plan_builder *builder, const struct site *site)
 {
     const struct node *node = site->node;
@@ -187,9 +189,9 @@ static bool is_out_of_reach(const struct plan_builder *builder, const struct sit
     for (int i = 0; i < site->node->n_inputs; i++) {
         int id = site->input_ids[i];
 
-        if (id != VALUE_ABSENT &&
-            (builder->origins[id] == PLACE_DEFERRED || builder->values[id].dtype == DTYPE_SEQUENCE ||
-             builder->values[id].dtype == DTYPE_OPTIONAL))
+        if (id != VALUE_ABSENT && (builder->origins[id] == PLACE_DEFERRED ||
+                                   builder->values[id].dtype == DTYPE_SEQUENCE ||
+                                   builder->values[id].dtype == DTYPE_OPTIONAL))
             return true;
     }
     return false;
@@ -202,8 +204,8 @@ static enum engine_status infer_node(struct plan_builder *builder, const struct 
     struct inference inference;
     enum engine_status status;
 
-    status = evaluate_infer(node, site->inputs, builder->plan->threads, builder->scratch, site->outputs,
-                            &inference, err);
+    status = evaluate_infer(node, site->inputs, builder->plan->threads, builder->scratch,
+                            site->outputs, &inference, err);
     if (status == ENGINE_OK && inference.dynamic)
         return defer(builder, site);
     if (status == ENGINE_OK)
@@ -226,7 +228,8 @@ static enum engine_status infer_node(struct plan_builder *builder, const struct 
 static bool grow_ids(struct plan_builder *builder, int count)
 {
     int64_t wanted = (int64_t)builder->n_ids + count;
-    int64_t capacity = wanted > 2 * (int64_t)builder->cap_ids ? wanted : 2 * (int64_t)builder->cap_ids;
+    int64_t capacity =
+        wanted > 2 * (int64_t)builder->cap_ids ? wanted : 2 * (int64_t)builder->cap_ids;
     struct tensor *values;
     unsigned char *origins;
 
@@ -250,7 +253,8 @@ static bool grow_ids(struct plan_builder *builder, int count)
 }
 
 /* Ids for the values of a body: captures are what they capture, the rest is new. */
-static int *body_ids(struct plan_builder *builder, const struct graph *body, const struct site *site)
+static int *body_ids(struct plan_builder *builder, const struct graph *body,
+                     const struct site *site)
 {
     int *ids = arena_alloc(builder->temporary, (size_t)body->n_values * sizeof(*ids));
     int base = builder->n_ids;
@@ -317,7 +321,8 @@ static enum engine_status plan_branch(struct plan_builder *builder, const struct
     }
     for (int i = 0; i < site->node->n_outputs && status == ENGINE_OK; i++)
         if (site->node->outputs[i] != VALUE_ABSENT)
-            status = rename_output(builder, scope.ids[branch->g->outputs[i]], site->output_ids[i], err);
+            status =
+                rename_output(builder, scope.ids[branch->g->outputs[i]], site->output_ids[i], err);
     return status;
 }
 
@@ -343,7 +348,8 @@ static enum engine_status plan_node(struct plan_builder *builder, const struct s
     site.output_ids = map_ids(builder, scope, node->outputs, node->n_outputs);
     site.inputs = arena_calloc(builder->scratch, (size_t)node->n_inputs, sizeof(*site.inputs));
     site.outputs = arena_calloc(builder->scratch, (size_t)node->n_outputs, sizeof(*site.outputs));
-    if (site.input_ids == NULL || site.output_ids == NULL || site.inputs == NULL || site.outputs == NULL)
+    if (site.input_ids == NULL || site.output_ids == NULL || site.inputs == NULL ||
+        site.outputs == NULL)
         return no_memory(err);
     for (int i = 0; i < node->n_inputs; i++)
         if (site.input_ids[i] != VALUE_ABSENT)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Second half of planning: which nodes become steps, which values share memory, and where each lives.
+ * Second half of planning: which nodes become steps, which values share memory, and where each
+ * lives.
  *
- * Values that share bytes form a class, kept as a tree by value id: a view joins the class of what it
- * views, an output that overwrites an input joins the input's. A class in the arena lives from the
- * step that makes its first value to the last step that reads any. */
+ * Values that share bytes form a class, kept as a tree by value id: a view joins the class of what
+ * it views, an output that overwrites an input joins the input's. A class in the arena lives from
+ * the step that makes its first value to the last step that reads any. */
 #include "engine/memory_plan.h"
 #include "engine/plan_private.h"
 
@@ -13,16 +14,16 @@
 struct layout {
     struct plan_builder *builder;
     const struct graph *graph;
-    unsigned char *wanted;         /* by value: its data are read */
-    int *class;                    /* by value: parent in the tree, itself for a root */
-    int *first, *last;             /* by root: steps */
-    size_t *bytes;                 /* by root */
-    int *item;                     /* by root: index in items */
+    unsigned char *wanted; /* by value: its data are read */
+    int *class;            /* by value: parent in the tree, itself for a root */
+    int *first, *last;     /* by root: steps */
+    size_t *bytes;         /* by root */
+    int *item;             /* by root: index in items */
     int n_items;
-    struct memory_item *items;     /* classes in the arena, then scratch */
-    int *tensor;                   /* by value: index of its plan tensor, or -1 */
+    struct memory_item *items; /* classes in the arena, then scratch */
+    int *tensor;               /* by value: index of its plan tensor, or -1 */
     int n_seeds;
-    int *seeds;                    /* values that deferred nodes read and do not make */
+    int *seeds; /* values that deferred nodes read and do not make */
 };
 
 static enum engine_status no_memory(struct engine_error *err)
@@ -110,8 +111,8 @@ static int n_reads(const struct plan_draft *draft)
     return (draft->node->op->flags & OP_SHAPE_ONLY) != 0 ? 0 : draft->node->n_inputs;
 }
 
-/* Backwards from the outputs: drafts that nobody needs are dropped, such as what only a folded Shape
- * looked at. */
+/* Backwards from the outputs: drafts that nobody needs are dropped, such as what only a folded
+ * Shape looked at. */
 static void keep_wanted(struct layout *layout)
 {
     struct plan_builder *builder = layout->builder;
@@ -252,17 +253,19 @@ static enum engine_status place_all(struct layout *layout, struct engine_error *
                 continue;
             layout->item[id] = layout->n_items;
             layout->items[layout->n_items++] =
-                (struct memory_item){layout->bytes[id] > 0 ? layout->bytes[id] : 1, layout->first[id],
-                                     layout->last[id], 0};
+                (struct memory_item){layout->bytes[id] > 0 ? layout->bytes[id] : 1,
+                                     layout->first[id], layout->last[id], 0};
         }
         if (draft->scratch_bytes > 0)
-            layout->items[layout->n_items++] = (struct memory_item){draft->scratch_bytes, step, step, 0};
+            layout->items[layout->n_items++] =
+                (struct memory_item){draft->scratch_bytes, step, step, 0};
         step++;
     }
     for (int i = 0; i < plan->n_copies; i++) {
         size_t bytes = tensor_bytes(&plan->tensors[plan->copies[i].to].tensor);
 
-        layout->items[layout->n_items++] = (struct memory_item){bytes > 0 ? bytes : 1, step, step, 0};
+        layout->items[layout->n_items++] =
+            (struct memory_item){bytes > 0 ? bytes : 1, step, step, 0};
     }
     if (!memory_plan(layout->items, layout->n_items, &plan->arena_bytes))
         return engine_error_set(err, ENGINE_OVER_BUDGET,
@@ -274,7 +277,8 @@ static enum engine_status place_all(struct layout *layout, struct engine_error *
     return ENGINE_OK;
 }
 
-/* The plan tensor of a value, made when first asked for. Places in the arena are filled in later. */
+/* The plan tensor of a value, made when first asked for. Places in the arena are filled in later.
+ */
 static int add_tensor(struct layout *layout, int id)
 {
     struct plan_builder *builder = layout->builder;
@@ -292,11 +296,11 @@ static int add_tensor(struct layout *layout, int id)
     if (tensor->place == PLACE_WEIGHT)
         tensor->index = layout->graph->values[root].weight_slot;
     else if (tensor->place == PLACE_ARENA && layout->first[root] >= 0)
-        tensor->index = root;      /* until fill_offsets() */
+        tensor->index = root; /* until fill_offsets() */
     else if (tensor->place == PLACE_ARENA)
         tensor->place = PLACE_NONE;
     else if (tensor->place == PLACE_INPUT)
-        tensor->index = root;      /* until number_inputs() */
+        tensor->index = root; /* until number_inputs() */
     if (tensor->place != PLACE_FOLDED)
         tensor->tensor.data = NULL;
     layout->tensor[id] = plan->n_tensors;
@@ -378,7 +382,8 @@ static enum engine_status allocate(struct layout *layout, int n_steps, struct en
     plan->outputs = arena_calloc(plan->arena, outputs, sizeof(int));
     layout->items = arena_calloc(builder->temporary, items, sizeof(*layout->items));
     if (plan->tensors == NULL || plan->steps == NULL || plan->operands == NULL ||
-        plan->copies == NULL || plan->outputs == NULL || plan->seeds == NULL || layout->items == NULL)
+        plan->copies == NULL || plan->outputs == NULL || plan->seeds == NULL ||
+        layout->items == NULL)
         return no_memory(err);
     return ENGINE_OK;
 }
@@ -387,7 +392,7 @@ static enum engine_status allocate(struct layout *layout, int n_steps, struct en
 static void number_inputs(struct layout *layout)
 {
     struct plan *plan = layout->builder->plan;
-    int *number = layout->last;    /* lives are no longer needed for inputs */
+    int *number = layout->last; /* lives are no longer needed for inputs */
 
     for (int i = 0; i < layout->graph->n_inputs; i++)
         number[layout->graph->inputs[i]] = i;
@@ -418,8 +423,7 @@ static void fill_offsets(struct layout *layout)
     }
     for (int t = 0; t < plan->n_tensors; t++)
         if (plan->tensors[t].place == PLACE_ARENA && plan->tensors[t].index >= 0)
-            plan->tensors[t].offset =
-                layout->items[layout->item[plan->tensors[t].index]].offset;
+            plan->tensors[t].offset = layout->items[layout->item[plan->tensors[t].index]].offset;
     for (int i = 0; i < plan->n_copies; i++)
         plan->tensors[plan->copies[i].to].offset = layout->items[next++].offset;
 }

@@ -26,7 +26,7 @@ struct patch {
 
 struct binding {
     uint64_t plan_id, weights_id;
-    const unsigned char *block;    /* of the runner, when this was bound */
+    const unsigned char *block; /* of the runner, when this was bound */
     int n_steps;
     struct bound_step *steps;
     struct tensor *tensors;
@@ -37,19 +37,19 @@ struct binding {
         const struct tensor *from;
         void *to;
         size_t bytes;
-    } *copies;
-    void *memory;                  /* all of the above in one piece */
+    } * copies;
+    void *memory; /* all of the above in one piece */
 };
 
 struct runner {
     struct pool *pool;
-    unsigned char *block;          /* activations of whichever plan runs */
+    unsigned char *block; /* activations of whichever plan runs */
     size_t block_bytes;
     int n_bindings;
-    struct binding bindings[BINDINGS_MAX];   /* newest first */
-    struct arena *dynamic_arena;   /* of the last dynamic run, NULL before the first */
+    struct binding bindings[BINDINGS_MAX]; /* newest first */
+    struct arena *dynamic_arena;           /* of the last dynamic run, NULL before the first */
     size_t dynamic_bytes_max;
-    unsigned char **aligned;       /* by input: a copy of data that stood at an odd address */
+    unsigned char **aligned; /* by input: a copy of data that stood at an odd address */
     size_t *aligned_bytes;
     int n_aligned;
 };
@@ -245,23 +245,26 @@ static enum engine_status find_binding(struct runner *runner, const struct plan 
     return ENGINE_OK;
 }
 
-static enum engine_status check_input(const struct plan *plan, int index, const struct tensor *input,
-                                      struct engine_error *err)
+static enum engine_status check_input(const struct plan *plan, int index,
+                                      const struct tensor *input, struct engine_error *err)
 {
     const struct model_io *declared = &plan->model->signature.inputs[index];
     char given[SHAPE_TEXT_MAX], wanted[SHAPE_TEXT_MAX];
 
     if (input->dtype != declared->dtype)
-        return engine_error_set(err, ENGINE_BAD_INPUT, "input '%.128s': elements are %s, expected %s",
-                                declared->name, dtype_name(input->dtype), dtype_name(declared->dtype));
+        return engine_error_set(err, ENGINE_BAD_INPUT,
+                                "input '%.128s': elements are %s, expected %s", declared->name,
+                                dtype_name(input->dtype), dtype_name(declared->dtype));
     if (!shape_equal(&input->shape, &plan->input_shapes[index]))
-        return engine_error_set(err, ENGINE_BAD_INPUT, "input '%.128s': shape is %s, the plan is for %s",
-                                declared->name, shape_text(&input->shape, given, sizeof(given)),
+        return engine_error_set(err, ENGINE_BAD_INPUT,
+                                "input '%.128s': shape is %s, the plan is for %s", declared->name,
+                                shape_text(&input->shape, given, sizeof(given)),
                                 shape_text(&plan->input_shapes[index], wanted, sizeof(wanted)));
     return ENGINE_OK;
 }
 
-/* Kernels may rely on elements that stand at multiples of their size; bytes out of a message may not. */
+/* Kernels may rely on elements that stand at multiples of their size; bytes out of a message may
+ * not. */
 static enum engine_status align_input(struct runner *runner, int index, const struct tensor *input,
                                       void **ret_data, struct engine_error *err)
 {
@@ -285,7 +288,8 @@ static enum engine_status align_input(struct runner *runner, int index, const st
         }
     }
     if (runner->aligned_bytes[index] < bytes) {
-        unsigned char *copy = aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT) & ~(size_t)(ALIGNMENT - 1));
+        unsigned char *copy =
+            aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT) & ~(size_t)(ALIGNMENT - 1));
 
         if (copy == NULL)
             return no_memory(err, bytes);

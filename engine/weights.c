@@ -14,12 +14,12 @@ struct prologue {
     const struct graph *graph;
     struct weights *weights;
     struct arena *temporary;
-    size_t bytes, bytes_max;       /* alive now: buffers of this generation and intermediates */
+    size_t bytes, bytes_max; /* alive now: buffers of this generation and intermediates */
     struct tensor *values;
-    struct buffer **buffers;       /* of computed values, a reference each */
-    unsigned char *changed;        /* by value: differs from the generation before */
-    unsigned char *wanted;         /* by node: must run */
-    int *readers;                  /* by value: wanted nodes that still have to read it */
+    struct buffer **buffers; /* of computed values, a reference each */
+    unsigned char *changed;  /* by value: differs from the generation before */
+    unsigned char *wanted;   /* by node: must run */
+    int *readers;            /* by value: wanted nodes that still have to read it */
 };
 
 static atomic_uint_least64_t last_id;
@@ -83,12 +83,11 @@ static bool prologue_init(struct prologue *prologue, struct weights *weights)
     if (model->options.memory_bytes_max > 0) {
         size_t held = arena_bytes(model->arena);
 
-        prologue->bytes_max = model->options.memory_bytes_max > held
-                                  ? model->options.memory_bytes_max - held
-                                  : 0;
+        prologue->bytes_max =
+            model->options.memory_bytes_max > held ? model->options.memory_bytes_max - held : 0;
     }
-    prologue->temporary = arena_create(prologue->bytes_max < SIZE_MAX / 2 ? prologue->bytes_max
-                                                                          : SIZE_MAX / 2);
+    prologue->temporary =
+        arena_create(prologue->bytes_max < SIZE_MAX / 2 ? prologue->bytes_max : SIZE_MAX / 2);
     prologue->values = calloc(n_values, sizeof(*prologue->values));
     prologue->buffers = calloc(n_values, sizeof(struct buffer *));
     prologue->changed = calloc(n_values, 1);
@@ -98,8 +97,8 @@ static bool prologue_init(struct prologue *prologue, struct weights *weights)
            prologue->changed != NULL && prologue->readers != NULL && prologue->wanted != NULL;
 }
 
-/* Marks what changed slots reach, and what must run so that all of that can be had: intermediates that
- * no slot keeps are made again. */
+/* Marks what changed slots reach, and what must run so that all of that can be had: intermediates
+ * that no slot keeps are made again. */
 static void mark_wanted(struct prologue *prologue)
 {
     const struct graph *graph = prologue->graph;
@@ -138,19 +137,21 @@ static void mark_wanted(struct prologue *prologue)
     }
 }
 
-static enum engine_status allocate_output(struct prologue *prologue, const struct node *node, int index,
-                                          struct tensor *output, struct engine_error *err)
+static enum engine_status allocate_output(struct prologue *prologue, const struct node *node,
+                                          int index, struct tensor *output,
+                                          struct engine_error *err)
 {
     int id = node->outputs[index];
     size_t bytes = tensor_bytes(output);
     struct buffer *buffer;
 
     if (bytes > prologue->bytes_max - prologue->bytes)
-        return engine_error_set(err, ENGINE_OVER_BUDGET,
-                                "%.64s (node '%.64s'): weights would need %zu bytes, %zu are left in the "
-                                "model's budget of %zu",
-                                node->op_type, node->name, bytes, prologue->bytes_max - prologue->bytes,
-                                prologue->weights->model->options.memory_bytes_max);
+        return engine_error_set(
+            err, ENGINE_OVER_BUDGET,
+            "%.64s (node '%.64s'): weights would need %zu bytes, %zu are left in the "
+            "model's budget of %zu",
+            node->op_type, node->name, bytes, prologue->bytes_max - prologue->bytes,
+            prologue->weights->model->options.memory_bytes_max);
     buffer = buffer_create(bytes);
     if (buffer == NULL)
         return engine_error_set(err, ENGINE_NO_MEMORY,
@@ -217,10 +218,9 @@ static enum engine_status compute(struct prologue *prologue, const struct node *
             const int input = node->inputs[0];
             const int slot = prologue->graph->values[input].weight_slot;
 
-            prologue->buffers[node->outputs[0]] =
-                buffer_ref(prologue->buffers[input] != NULL || slot < 0
-                               ? prologue->buffers[input]
-                               : prologue->weights->buffers[slot]);
+            prologue->buffers[node->outputs[0]] = buffer_ref(
+                prologue->buffers[input] != NULL || slot < 0 ? prologue->buffers[input]
+                                                             : prologue->weights->buffers[slot]);
         } else {
             status = allocate_output(prologue, node, i, &outputs[i], err);
         }
@@ -315,11 +315,12 @@ static enum engine_status replace_constants(struct prologue *prologue, int count
         assert(slots[i] < prologue->graph->n_constant_slots && !prologue->graph->values[id].host);
         if (bytes > prologue->bytes_max - prologue->bytes)
             return engine_error_set(err, ENGINE_OVER_BUDGET,
-                                    "a weight generation would need %zu bytes more, %zu are left", bytes,
-                                    prologue->bytes_max - prologue->bytes);
+                                    "a weight generation would need %zu bytes more, %zu are left",
+                                    bytes, prologue->bytes_max - prologue->bytes);
         buffer = buffer_create(bytes);
         if (buffer == NULL)
-            return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for %zu bytes of weights", bytes);
+            return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for %zu bytes of weights",
+                                    bytes);
         memcpy(buffer->data, data[i], bytes);
         prologue->bytes += bytes;
         buffer_unref(weights->buffers[slots[i]]);

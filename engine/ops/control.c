@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Control flow: If, Loop, Scan. Bodies run in the dynamic executor.
  *
- * Memory of an iteration is given back after it: what is carried over is copied into one of two sets
- * of buffers in turn (an iteration's outputs may be views of what it was given). When strings or
- * sequences are carried, whose elements point elsewhere in the run's memory, nothing is given back
- * until the run ends. */
+ * Memory of an iteration is given back after it: what is carried over is copied into one of two
+ * sets of buffers in turn (an iteration's outputs may be views of what it was given). When strings
+ * or sequences are carried, whose elements point elsewhere in the run's memory, nothing is given
+ * back until the run ends. */
 #include "engine/dynamic_private.h"
 #include "engine/ops/families.h"
 
@@ -20,7 +20,7 @@ struct growing {
 /* A scan output: one piece an iteration, all of one shape. */
 struct collected {
     struct growing bytes;
-    struct tensor piece;           /* type and shape; dtype NONE before the first */
+    struct tensor piece; /* type and shape; dtype NONE before the first */
     int64_t count;
 };
 
@@ -28,13 +28,13 @@ struct loop {
     const struct op_call *call;
     const struct graph *body;
     int n_carried, n_collected;
-    int first_collected;           /* index among the body's outputs */
-    struct tensor *inputs;         /* of the body */
+    int first_collected;   /* index among the body's outputs */
+    struct tensor *inputs; /* of the body */
     struct tensor *outputs;
-    struct tensor *carried;        /* as of now */
-    struct growing *buffers;       /* two for each carried value */
+    struct tensor *carried;  /* as of now */
+    struct growing *buffers; /* two for each carried value */
     struct collected *collected;
-    bool keeps;                    /* memory stays until the run ends */
+    bool keeps; /* memory stays until the run ends */
     size_t mark;
 };
 
@@ -52,10 +52,12 @@ static enum engine_status bad_body(const struct node *node, const char *what, in
                             node->op_type, node->name, has, what, wants);
 }
 
-static enum engine_status no_body(const struct node *node, const char *name, struct engine_error *err)
+static enum engine_status no_body(const struct node *node, const char *name,
+                                  struct engine_error *err)
 {
-    return engine_error_set(err, ENGINE_BAD_MODEL, "%.64s (node '%.64s'): attribute '%s' is missing",
-                            node->op_type, node->name, name);
+    return engine_error_set(err, ENGINE_BAD_MODEL,
+                            "%.64s (node '%.64s'): attribute '%s' is missing", node->op_type,
+                            node->name, name);
 }
 
 /* One bool. */
@@ -106,7 +108,8 @@ static enum engine_status if_run(const struct op_call *call, struct engine_error
     return status;
 }
 
-static enum engine_status over_budget(const struct loop *loop, size_t bytes, struct engine_error *err)
+static enum engine_status over_budget(const struct loop *loop, size_t bytes,
+                                      struct engine_error *err)
 {
     return engine_error_set(err, ENGINE_OVER_BUDGET,
                             "%.64s (node '%.64s'): needs %zu bytes, the budget of a run is %zu",
@@ -128,7 +131,8 @@ static enum engine_status append(struct loop *loop, struct growing *bytes, const
     if (room > bytes->room) {
         larger = realloc(bytes->data, room);
         if (larger == NULL)
-            return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for %zu bytes of a loop", room);
+            return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for %zu bytes of a loop",
+                                    room);
         bytes->data = larger;
         bytes->room = room;
     }
@@ -158,7 +162,8 @@ static enum engine_status loop_init(struct loop *loop, struct engine_error *err)
     loop->collected = arena_calloc(dynamic->arena, collected, sizeof(*loop->collected));
     if (loop->inputs == NULL || loop->outputs == NULL || loop->carried == NULL ||
         loop->buffers == NULL || loop->collected == NULL)
-        return over_budget(loop, (inputs + outputs + 3 * carried + collected) * sizeof(struct tensor), err);
+        return over_budget(
+            loop, (inputs + outputs + 3 * carried + collected) * sizeof(struct tensor), err);
     return ENGINE_OK;
 }
 
@@ -192,11 +197,12 @@ static enum engine_status collect(struct loop *loop, struct engine_error *err)
         struct collected *to = &loop->collected[i];
         const struct tensor *piece = &loop->outputs[loop->first_collected + i];
 
-        if (to->count > 0 && (piece->dtype != to->piece.dtype ||
-                              !shape_equal(&piece->shape, &to->piece.shape)))
+        if (to->count > 0 &&
+            (piece->dtype != to->piece.dtype || !shape_equal(&piece->shape, &to->piece.shape)))
             return op_fail(loop->call->node, err, "scan output %d changes its shape", i);
         if (piece->shape.rank == SHAPE_RANK_MAX)
-            return op_unsupported(loop->call->node, err, "scan output %d has too many dimensions", i);
+            return op_unsupported(loop->call->node, err, "scan output %d has too many dimensions",
+                                  i);
         if (piece->dtype == DTYPE_SEQUENCE || piece->dtype == DTYPE_OPTIONAL)
             return op_unsupported(loop->call->node, err, "scan output %d is no tensor", i);
         to->piece = *piece;
@@ -277,15 +283,15 @@ static void guess_piece(const struct loop *loop, int index, struct tensor *piece
     const struct value *value = &body->values[body->outputs[loop->first_collected + index]];
 
     piece->dtype = value->dtype != DTYPE_NONE ? value->dtype : DTYPE_F32;
-    piece->shape.rank = value->shape.rank > 0 && value->shape.rank < SHAPE_RANK_MAX ? value->shape.rank
-                                                                                   : 0;
+    piece->shape.rank =
+        value->shape.rank > 0 && value->shape.rank < SHAPE_RANK_MAX ? value->shape.rank : 0;
     for (int d = 0; d < piece->shape.rank; d++)
         piece->shape.dims[d] = value->shape.dims[d] > 0 ? value->shape.dims[d] : 0;
 }
 
 /* Pieces joined along a new axis `axis`, in reverse if asked. */
-static enum engine_status emit_collected(struct loop *loop, int index, int output_index, int64_t axis,
-                                         bool reverse, struct engine_error *err)
+static enum engine_status emit_collected(struct loop *loop, int index, int output_index,
+                                         int64_t axis, bool reverse, struct engine_error *err)
 {
     const struct op_call *call = loop->call;
     struct collected *from = &loop->collected[index];
@@ -299,8 +305,8 @@ static enum engine_status emit_collected(struct loop *loop, int index, int outpu
     if (from->count == 0)
         guess_piece(loop, index, &from->piece);
     if (!shape_axis(axis, from->piece.shape.rank + 1, &at))
-        return op_fail(call->node, err, "axis %lld of scan output %d is out of range", (long long)axis,
-                       index);
+        return op_fail(call->node, err, "axis %lld of scan output %d is out of range",
+                       (long long)axis, index);
     output->dtype = from->piece.dtype;
     output->shape.rank = from->piece.shape.rank + 1;
     for (int d = 0; d < output->shape.rank; d++)
@@ -333,7 +339,8 @@ static enum engine_status loop_op_init(const struct op_init *init, struct engine
         return bad_body(init->node, "inputs", body->n_inputs, carried + 2, err);
     if (body->n_outputs < carried + 1 || body->n_outputs - 1 < init->node->n_outputs)
         return bad_body(init->node, "outputs", body->n_outputs,
-                        (carried > init->node->n_outputs ? carried : init->node->n_outputs) + 1, err);
+                        (carried > init->node->n_outputs ? carried : init->node->n_outputs) + 1,
+                        err);
     return ENGINE_OK;
 }
 
@@ -374,7 +381,8 @@ static enum engine_status loop_run(const struct op_call *call, struct engine_err
                            dtype_name(call->inputs[0]->dtype));
         trips = shape_elements(&call->inputs[0]->shape) > 0 ? tensor_int_at(call->inputs[0], 0) : 0;
     }
-    if (explicit_inputs > 1 && call->inputs[1] != NULL && shape_elements(&call->inputs[1]->shape) > 0)
+    if (explicit_inputs > 1 && call->inputs[1] != NULL &&
+        shape_elements(&call->inputs[1]->shape) > 0)
         status = read_condition(call, call->inputs[1], "the condition", &condition, err);
     if (status != ENGINE_OK)
         return status;
@@ -431,8 +439,8 @@ static int64_t item_of(const struct node *node, const char *name, int index)
 }
 
 /* Slice `at` of `from` along `axis` without that axis; a view when it is the first. */
-static enum engine_status take_slice(struct loop *loop, const struct tensor *from, int axis, int64_t at,
-                                     struct tensor *ret, struct engine_error *err)
+static enum engine_status take_slice(struct loop *loop, const struct tensor *from, int axis,
+                                     int64_t at, struct tensor *ret, struct engine_error *err)
 {
     size_t size = dtype_size(from->dtype);
     size_t outer = (size_t)shape_product(&from->shape, 0, axis);
@@ -518,22 +526,44 @@ static enum engine_status scan_run(const struct op_call *call, struct engine_err
     if (status == ENGINE_OK)
         status = emit_carried(&loop, err);
     for (int i = 0; i < loop.n_collected && status == ENGINE_OK; i++)
-        status = emit_collected(&loop, i, loop.n_carried + i,
-                                item_of(call->node, "scan_output_axes", i),
-                                item_of(call->node, "scan_output_directions", i) != 0, err);
+        status =
+            emit_collected(&loop, i, loop.n_carried + i, item_of(call->node, "scan_output_axes", i),
+                           item_of(call->node, "scan_output_directions", i) != 0, err);
     loop_finish(&loop);
     return status;
 }
 
 const struct op_def ops_control[] = {
-    {.name = "If", .domain = "", .since = 1, .inputs_min = 1, .inputs_max = 1, .outputs_min = 1,
-     .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .host_inputs = 1 << 0, .init = if_init,
+    {.name = "If",
+     .domain = "",
+     .since = 1,
+     .inputs_min = 1,
+     .inputs_max = 1,
+     .outputs_min = 1,
+     .outputs_max = OP_VARIADIC,
+     .flags = OP_DYNAMIC,
+     .host_inputs = 1 << 0,
+     .init = if_init,
      .run = if_run},
-    {.name = "Loop", .domain = "", .since = 1, .inputs_min = 0, .inputs_max = OP_VARIADIC,
-     .outputs_min = 0, .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .init = loop_op_init,
+    {.name = "Loop",
+     .domain = "",
+     .since = 1,
+     .inputs_min = 0,
+     .inputs_max = OP_VARIADIC,
+     .outputs_min = 0,
+     .outputs_max = OP_VARIADIC,
+     .flags = OP_DYNAMIC,
+     .init = loop_op_init,
      .run = loop_run},
-    {.name = "Scan", .domain = "", .since = 9, .inputs_min = 1, .inputs_max = OP_VARIADIC,
-     .outputs_min = 1, .outputs_max = OP_VARIADIC, .flags = OP_DYNAMIC, .init = scan_op_init,
+    {.name = "Scan",
+     .domain = "",
+     .since = 9,
+     .inputs_min = 1,
+     .inputs_max = OP_VARIADIC,
+     .outputs_min = 1,
+     .outputs_max = OP_VARIADIC,
+     .flags = OP_DYNAMIC,
+     .init = scan_op_init,
      .run = scan_run},
     {.name = NULL},
 };

@@ -162,7 +162,7 @@ START_TEST(seal_refuses)
     int a = input("a");
     int x = graph_add_value(graph, "x"), y = graph_add_value(graph, "y");
     int ghost = graph_add_value(graph, "ghost");
-    int from[] = {[CYCLE] = y, [SELF] = x, [UNDEFINED] = ghost, [UNDEFINED_OUTPUT] = a,
+    int from[] = {[CYCLE] = y, [SELF] = x,       [UNDEFINED] = ghost, [UNDEFINED_OUTPUT] = a,
                   [TWICE] = a, [TWICE_INPUT] = a};
     enum fault fault = faults[_i].fault;
 
@@ -190,8 +190,8 @@ START_TEST(unsupported_nodes_are_named_ten_at_most)
     graph->nodes[1].domain = "com.acme";
     graph_add_output(graph, a);
     ck_assert_int_eq(graph_resolve(graph, &err), ENGINE_UNSUPPORTED);
-    ck_assert_msg(strstr(err.text, "Nope-13 (node 'n0'), com.acme.Nope-13 (node 'n1')") != NULL, "%s",
-                  err.text);
+    ck_assert_msg(strstr(err.text, "Nope-13 (node 'n0'), com.acme.Nope-13 (node 'n1')") != NULL,
+                  "%s", err.text);
     ck_assert_msg(strstr(err.text, "Weird-13 (node 'n3')") != NULL, "%s", err.text);
     ck_assert_msg(strstr(err.text, "'n9') and 2 more") != NULL, "%s", err.text);
 }
@@ -271,7 +271,8 @@ START_TEST(seal_gathers_captures_once)
 }
 END_TEST
 
-/* A loop's body that packs its weights: r = Mul(t, Neg(k)), and Neg(Neg(k)) in a body of the body. */
+/* A loop's body that packs its weights: r = Mul(t, Neg(k)), and Neg(Neg(k)) in a body of the body.
+ */
 START_TEST(seal_moves_constant_work_out_of_bodies)
 {
     struct engine_error err = {0};
@@ -280,7 +281,8 @@ START_TEST(seal_moves_constant_work_out_of_bodies)
     struct attribute attribute = {.name = "body", .type = ATTRIBUTE_GRAPH};
     static float data[4];
     struct tensor tensor = {DTYPE_F32, {1, {4}}, data};
-    int k = graph_add_constant(outer, "k", &tensor), t = graph_add_value(outer, "t"), neg, r, caught;
+    int k = graph_add_constant(outer, "k", &tensor), t = graph_add_value(outer, "t"), neg, r,
+        caught;
 
     y = apply(graph, "Loop", "loop", m, VALUE_ABSENT);
     neg = apply(outer, "Neg", "neg", k, VALUE_ABSENT);

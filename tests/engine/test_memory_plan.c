@@ -58,7 +58,8 @@ START_TEST(random_lives_never_overlap)
         ck_assert(memory_plan(items, count, &total));
         check_disjoint(items, count, total);
         least = lower_bound(items, count, steps + 12);
-        ck_assert_msg(total >= least && total <= 2 * least + 64, "%zu bytes, %zu would do", total, least);
+        ck_assert_msg(total >= least && total <= 2 * least + 64, "%zu bytes, %zu would do", total,
+                      least);
     }
 }
 END_TEST

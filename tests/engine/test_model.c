@@ -90,7 +90,8 @@ START_TEST(bytes_become_a_model)
     answer(model, 2, probabilities);
     for (int row = 0; row < 2; row++)
         ck_assert_float_eq_tol(probabilities[3 * row] + probabilities[3 * row + 1] +
-                                   probabilities[3 * row + 2], 1, 1e-5);
+                                   probabilities[3 * row + 2],
+                               1, 1e-5);
     ck_assert(model_probe_batchable(model));
     model_unref(model);
 }
@@ -204,7 +205,8 @@ START_TEST(unsupported_operators_are_named)
     onnx_put_model(&bytes, &graph, 13);
     ck_assert_ptr_null(model_load_bytes(bytes.data, bytes.size, &optimised, &err));
     ck_assert_int_eq(err.status, ENGINE_UNSUPPORTED);
-    ck_assert_msg(strstr(err.text, "Frobnicate-13") != NULL && strstr(err.text, "Twiddle-13") != NULL,
+    ck_assert_msg(strstr(err.text, "Frobnicate-13") != NULL &&
+                      strstr(err.text, "Twiddle-13") != NULL,
                   "%s", err.text);
     onnx_bytes_free(&bytes);
 }

@@ -23,10 +23,12 @@ static const struct {
     {"views take none", "in x f32[2,4]; a = Sigmoid(x); b = Flatten(a); c = Tanh(b); out c", 2},
     {"shape arithmetic vanishes",
      "in x f32[2,4]; const i i64[1] 0; const m i64[1] -1; s = Shape(x); n = Gather(s,i);"
-     "t = Concat(n,m) axis=0; a = Sigmoid(x); b = Reshape(a,t); out b", 1},
+     "t = Concat(n,m) axis=0; a = Sigmoid(x); b = Reshape(a,t); out b",
+     1},
     {"a chain that leads to a shape alone is dropped",
      "in x f32[2,4]; const m i64[1] -1; a = Sigmoid(x); s = Shape(a); t = Sigmoid(x);"
-     "b = Reshape(t,s); out b", 1},
+     "b = Reshape(t,s); out b",
+     1},
     {"constants run once, in the prologue",
      "in x f32[2,4]; const w f32[4] 1 2 3 4; v = Sigmoid(w); a = Mul(x,v); out a", 1},
     {"nobody reads it", "in x f32[2,4]; a = Sigmoid(x); b = Tanh(x); out a", 1},
@@ -63,8 +65,8 @@ END_TEST
 START_TEST(what_is_read_later_is_not_overwritten)
 {
     struct shape shape = {2, {16, 64}};
-    struct model *model = graph_case_model(
-        "in x f32[N,64]; a = Sigmoid(x); b = Tanh(a); c = Add(a,b); out c", NULL);
+    struct model *model =
+        graph_case_model("in x f32[N,64]; a = Sigmoid(x); b = Tanh(a); c = Add(a,b); out c", NULL);
     struct plan *plan = plan_for(model, &shape);
 
     ck_assert_uint_eq(plan_arena_bytes(plan), 2 * 16 * 64 * sizeof(float));
@@ -91,21 +93,26 @@ END_TEST
 static const struct {
     const char *text;
     struct shape shapes[2];
-    const char *error;             /* NULL: accepted */
+    const char *error; /* NULL: accepted */
 } fits[] = {
     {"in x f32[N,4]; in y f32[N,4]; z = Add(x,y); out z", {{2, {3, 4}}, {2, {3, 4}}}, NULL},
-    {"in x f32[N,4]; in y f32[N,4]; z = Add(x,y); out z", {{2, {3, 4}}, {2, {1, 4}}},
+    {"in x f32[N,4]; in y f32[N,4]; z = Add(x,y); out z",
+     {{2, {3, 4}}, {2, {1, 4}}},
      "input 'y': dimension 0 is 1, expected 3 ('N', as in input 'x')"},
     {"in x f32[?,4]; in y f32[?,4]; z = Add(x,y); out z", {{2, {3, 4}}, {2, {1, 4}}}, NULL},
-    {"in x f32[N,4]; in y f32[4]; z = Add(x,y); out z", {{2, {3, 5}}, {1, {4}}},
+    {"in x f32[N,4]; in y f32[4]; z = Add(x,y); out z",
+     {{2, {3, 5}}, {1, {4}}},
      "input 'x': shape [3,5] has 5 in dimension 1, expected 4: [N,4]"},
-    {"in x f32[N,4]; in y f32[4]; z = Add(x,y); out z", {{3, {3, 4, 1}}, {1, {4}}},
+    {"in x f32[N,4]; in y f32[4]; z = Add(x,y); out z",
+     {{3, {3, 4, 1}}, {1, {4}}},
      "input 'x': shape [3,4,1] has 3 dimensions, expected 2: [N,4]"},
     {"in x f32[N,4]; in y f32[4]; z = Add(x,y); out z", {{2, {-1, 4}}, {1, {4}}}, "input 'x': "},
     {"in x f32[N,M]; in y f32[4]; z = Add(x,y); out z",
-     {{2, {INT64_C(1) << 40, INT64_C(1) << 40}}, {1, {4}}}, "input 'x': "},
+     {{2, {INT64_C(1) << 40, INT64_C(1) << 40}}, {1, {4}}},
+     "input 'x': "},
     {"in x f32; in y f32; z = Add(x,y); out z", {{2, {3, 4}}, {1, {5}}}, "do not broadcast"},
-    {"in x f32; in y f32; z = Add(x,y); out z", {{9, {1, 1, 1, 1, 1, 1, 1, 1}}, {1, {5}}},
+    {"in x f32; in y f32; z = Add(x,y); out z",
+     {{9, {1, 1, 1, 1, 1, 1, 1, 1}}, {1, {5}}},
      "input 'x': "},
 };
 
@@ -138,7 +145,8 @@ START_TEST(budget_is_refused_before_memory_is_taken)
     plan_unref(plan_for(model, &small));
     ck_assert_ptr_null(model_plan(model, &summed, 1, &err));
     ck_assert_int_eq(err.status, ENGINE_OVER_BUDGET);
-    ck_assert_msg(strstr(err.text, "8064") != NULL && strstr(err.text, "4096") != NULL, "%s", err.text);
+    ck_assert_msg(strstr(err.text, "8064") != NULL && strstr(err.text, "4096") != NULL, "%s",
+                  err.text);
     err.status = ENGINE_OK;
     ck_assert_ptr_null(model_plan(model, &single, 1, &err));
     ck_assert_int_eq(err.status, ENGINE_OVER_BUDGET);
@@ -159,7 +167,7 @@ START_TEST(cache_keeps_the_newest)
     again = plan_for(model, &one);
     ck_assert_ptr_eq(first, again);
     plan_unref(again);
-    plan_unref(plan_for(model, &three));          /* drops that of two */
+    plan_unref(plan_for(model, &three)); /* drops that of two */
     again = plan_for(model, &one);
     ck_assert_ptr_eq(first, again);
     plan_unref(again);

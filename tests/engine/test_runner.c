@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/runner.h"
 #include "engine/model_private.h"
+#include "engine/runner.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/graph_case.h"
 #include "tests/support/op_case.h"
@@ -61,13 +61,14 @@ static struct plan *plan_for(struct bench *bench, const struct tensor *inputs)
 /* Runs and compares with the expected outputs, all written as text. */
 static void expect(struct bench *bench, const char *input, const char *output)
 {
-    struct tensor in = op_case_tensor(bench->arena, input), want = op_case_tensor(bench->arena, output);
+    struct tensor in = op_case_tensor(bench->arena, input),
+                  want = op_case_tensor(bench->arena, output);
     struct plan *plan = plan_for(bench, &in);
     struct engine_error err = {0};
     struct tensor out;
 
-    ck_assert_msg(runner_run(bench->runner, plan, bench->weights, &in, &out, &err) == ENGINE_OK, "%s",
-                  err.text);
+    ck_assert_msg(runner_run(bench->runner, plan, bench->weights, &in, &out, &err) == ENGINE_OK,
+                  "%s", err.text);
     op_case_compare(input, 0, &out, &want, 1e-6);
     plan_unref(plan);
 }
@@ -220,7 +221,7 @@ START_TEST(new_generation_reruns_what_it_reaches)
     ck_assert_msg(next != NULL, "%s", err.text);
     ck_assert_uint_ne(weights_id(next), weights_id(bench.weights));
     ck_assert_ptr_eq(weights_slot(next, t)->data, weights_slot(bench.weights, t)->data);
-    changed[0] = 0;                /* they were copied */
+    changed[0] = 0; /* they were copied */
     weights_unref(bench.weights);
     bench.weights = next;
     expect(&bench, "f32[2] 1 1", "f32[2] 20 40");
@@ -287,7 +288,8 @@ static const struct {
     {"fixed batch of one can be planned for more",
      "in x f32[1,3]; const w f32[3,2] 1 2 3 4 5 6; y = MatMul(x,w); out y", true},
     {"softmax over rows mixes them", "in x f32[N,3]; y = Softmax(x) axis=0; out y", false},
-    {"rows go into the columns", "in x f32[N,3]; const t i64[2] 1 -1; y = Reshape(x,t); out y", false},
+    {"rows go into the columns", "in x f32[N,3]; const t i64[2] 1 -1; y = Reshape(x,t); out y",
+     false},
     {"a scalar has no rows", "in x f32; y = Relu(x); out y", false},
     {"one input has other rows",
      "in x f32[N,3]; in s f32[M,3]; y = Add(x,s); z = MatMul(s,y); out z", false},

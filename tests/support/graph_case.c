@@ -240,7 +240,8 @@ struct model *graph_case_try(struct arena *arena, struct graph *graph,
         arena_destroy(arena);
         return NULL;
     }
-    return model_create(arena, graph, &signature, NULL, options != NULL ? options : &unbounded, err);
+    return model_create(arena, graph, &signature, NULL, options != NULL ? options : &unbounded,
+                        err);
 }
 
 struct model *graph_case_model(const char *text, const struct model_options *options)
