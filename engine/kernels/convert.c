@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kernels/convert.h"
 
+#include "engine/kernels/cpu.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -80,6 +82,97 @@ uint16_t f64_to_bf16(double value)
     return f32_to_bf16(round_to_odd(value));
 }
 
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* As bf16_to_f32() and f32_to_bf16(), where the compiler can see into them and use vectors. */
+static inline float widen_bf16(uint16_t half)
+{
+    return float_of_bits((uint32_t)half << 16);
+}
+
+static inline uint16_t narrow_bf16(float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u
+                          ? bits >> 16 | 0x40u
+                          : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+/* float16 by the processor's own instructions, eight at a time; they return how many were done. */
+#if defined(__x86_64__) && defined(__GNUC__)
+typedef int16_t halves __attribute__((vector_size(16), aligned(2), may_alias));
+typedef float floats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int16_t half_vector __attribute__((vector_size(16)));
+typedef float float_vector __attribute__((vector_size(32)));
+
+static bool has_f16c(void)
+{
+    return cpu_isa() >= ISA_AVX2 && __builtin_cpu_supports("f16c");
+}
+
+__attribute__((target("avx,f16c"))) static int64_t widen_eights(int64_t n, const uint16_t *in,
+                                                                float *out)
+{
+    int64_t i = 0;
+
+    for (; i + 8 <= n; i += 8)
+        *(floats *)(out + i) = __builtin_ia32_vcvtph2ps256((half_vector)*(const halves *)(in + i));
+    return i;
+}
+
+__attribute__((target("avx,f16c"))) static int64_t narrow_eights(int64_t n, const float *in,
+                                                                 uint16_t *out)
+{
+    int64_t i = 0;
+
+    for (; i + 8 <= n; i += 8)
+        *(halves *)(out + i) =
+            (halves)__builtin_ia32_vcvtps2ph256((float_vector)*(const floats *)(in + i), 0);
+    return i;
+}
+#else
+static bool has_f16c(void)
+{
+    return false;
+}
+
+static int64_t widen_eights(int64_t n, const uint16_t *in, float *out)
+{
+    (void)n;
+    (void)in;
+    (void)out;
+    return 0;
+}
+
+static int64_t narrow_eights(int64_t n, const float *in, uint16_t *out)
+{
+    (void)n;
+    (void)in;
+    (void)out;
+    return 0;
+}
+#endif
+
+static void widen_f16(int64_t n, const uint16_t *in, float *out)
+{
+    for (int64_t i = has_f16c() ? widen_eights(n, in, out) : 0; i < n; i++)
+        out[i] = f16_to_f32(in[i]);
+}
+
+static void narrow_f16(int64_t n, const float *in, uint16_t *out)
+{
+    for (int64_t i = has_f16c() ? narrow_eights(n, in, out) : 0; i < n; i++)
+        out[i] = f32_to_f16(in[i]);
+}
+
 #define EACH(type, expression) \
     do { \
         const type *in = src; \
@@ -97,9 +190,10 @@ void load_f32(enum dtype from, int64_t n, const void *src, float *dst)
         PLAIN_TYPES(X)
 #undef X
     case DTYPE_F16:
-        EACH(uint16_t, f16_to_f32(in[i]));
+        widen_f16(n, src, dst);
+        return;
     case DTYPE_BF16:
-        EACH(uint16_t, bf16_to_f32(in[i]));
+        EACH(uint16_t, widen_bf16(in[i]));
     case DTYPE_BOOL:
         EACH(uint8_t, in[i] != 0);
     default:
@@ -172,9 +266,10 @@ void store_f32(enum dtype to, int64_t n, const float *src, void *dst)
     case DTYPE_F64:
         EACH(double, (double)src[i]);
     case DTYPE_F16:
-        EACH(uint16_t, f32_to_f16(src[i]));
+        narrow_f16(n, src, dst);
+        return;
     case DTYPE_BF16:
-        EACH(uint16_t, f32_to_bf16(src[i]));
+        EACH(uint16_t, narrow_bf16(src[i]));
     case DTYPE_BOOL:
         EACH(uint8_t, src[i] != 0.0f);
     default:

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* BLOCK: outputs computed side by side, and elements converted at a time. ROWS, LEVELS: see
- * reduce_rows in reduce_body.h. */
-enum { BLOCK = 256, ROWS = 64, LEVELS = 4, GRAIN = 16384 };
+ * reduce_rows in reduce_body.h. SHORT_LINE: below it a vector kernel does not pay. */
+enum { BLOCK = 256, ROWS = 64, LEVELS = 4, SHORT_LINE = 16, GRAIN = 16384 };
 
 /* What one walk through the elements does. */
 enum pass { PASS_SUM, PASS_MAX, PASS_MIN, PASS_PROD, PASS_ABS, PASS_SQUARE, PASS_EXP, PASSES };

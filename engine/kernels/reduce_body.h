@@ -97,7 +97,8 @@ static const T *NAME(elements)(const struct job *job, int64_t offset, int64_t n,
 static T NAME(reduce_lines)(const struct job *job, enum pass pass, int64_t base, T shift)
 {
     const struct NAME(reducer) *reducer = &NAME(reducers)[pass];
-    NAME(take_fn) *line = NAME(line_of)(pass);
+    NAME(take_fn) *fast = job->n_last >= SHORT_LINE ? NAME(line_of)(pass) : NULL;
+    NAME(take_fn) *line = fast != NULL ? fast : reducer->line;
     struct walk walk = {0};
     T accumulator = reducer->start, buffer[BLOCK];
     int64_t piece = job->dtype == job->compute ? job->n_last : BLOCK;
@@ -106,9 +107,8 @@ static T NAME(reduce_lines)(const struct job *job, enum pass pass, int64_t base,
         for (int64_t from = 0; from < job->n_last; from += piece) {
             int64_t count = job->n_last - from < piece ? job->n_last - from : piece;
 
-            (line != NULL ? line : reducer->line)(
-                count, NAME(elements)(job, base + walk.offset + from, count, buffer), &shift,
-                &accumulator);
+            line(count, NAME(elements)(job, base + walk.offset + from, count, buffer), &shift,
+                 &accumulator);
         }
         walk_next(&walk, job->n_reduced_dims, job->reduced);
     }

@@ -17,6 +17,8 @@ struct vec_math {
     void (*gelu)(size_t n, const float *x, float *y);
     void (*gelu_tanh)(size_t n, const float *x, float *y);
     void (*swish)(size_t n, float alpha, const float *x, float *y);
+    void (*elu)(size_t n, float positive, float negative, float rate, const float *x, float *y);
+    void (*softplus)(size_t n, const float *x, float *y);
     float (*max)(size_t n, const float *x);
     float (*exp_sum)(size_t n, float shift, const float *x, float *y);
     float (*sum)(size_t n, const float *x);
@@ -100,6 +102,16 @@ void vec_gelu_f32(size_t n, const float *x, float *y)
 void vec_gelu_tanh_f32(size_t n, const float *x, float *y)
 {
     tables[cpu_isa()]->gelu_tanh(n, x, y);
+}
+
+void vec_elu_f32(size_t n, float positive, float negative, float rate, const float *x, float *y)
+{
+    tables[cpu_isa()]->elu(n, positive, negative, rate, x, y);
+}
+
+void vec_softplus_f32(size_t n, const float *x, float *y)
+{
+    tables[cpu_isa()]->softplus(n, x, y);
 }
 
 float vec_max_f32(size_t n, const float *x)

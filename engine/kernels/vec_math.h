@@ -28,6 +28,11 @@ void vec_swish_f32(size_t n, float alpha, const float *x, float *y);
 void vec_gelu_f32(size_t n, const float *x, float *y);
 void vec_gelu_tanh_f32(size_t n, const float *x, float *y);
 
+/* y = positive x where x > 0, else negative (e^(rate x) - 1): Elu, Selu, Celu. */
+void vec_elu_f32(size_t n, float positive, float negative, float rate, const float *x, float *y);
+/* y = ln(1 + e^x). Within 4 ulp. */
+void vec_softplus_f32(size_t n, const float *x, float *y);
+
 /* The parts of a softmax over one row. The largest of x (NaN if there is one; -infinity for n = 0),
  * and y = e^(x - shift), of which the sum is returned. */
 float vec_max_f32(size_t n, const float *x);

@@ -72,39 +72,71 @@ INLINE float NAME(add_lanes)(VF value)
     return lanes[0];
 }
 
-INLINE VF NAME(exp_core)(VF x)
+/* x = n ln 2 + r. */
+struct NAME(reduced) {
+    VI n;
+    VF r;
+};
+
+INLINE struct NAME(reduced) NAME(reduce_exp)(VF x)
 {
     const float magic = 12582912.0f;   /* 1.5 * 2^23: adding it rounds to an integer */
-    VF z, n, r, p;
-    VI i, half;
+    struct NAME(reduced) reduced;
+    VF z = x * 1.44269504f + magic;
+    VF n = z - magic;
 
-    x = NAME(select)(x > 89.0f, NAME(splat)(89.0f), x);
-    x = NAME(select)(x < -104.0f, NAME(splat)(-104.0f), x);
-    z = x * 1.44269504f + magic;
-    n = z - magic;
-    r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    p = r * 0.00138146128f + 0.00836871006f;
+    reduced.r = x - n * 0.693359375f;
+    reduced.r = reduced.r + n * 2.12194440e-4f;
+    reduced.n = (VI)((VU)z - 0x4b400000u);
+    return reduced;
+}
+
+/* e^r - 1 for |r| <= ln 2 / 2. */
+INLINE VF NAME(exp_less_1)(VF r)
+{
+    VF p = r * 0.00138146128f + 0.00836871006f;
+
     p = p * r + 0.0416683890f;
     p = p * r + 0.166665211f;
     p = p * r + 0.49999994f;
-    p = p * (r * r) + r;
-    p = p + 1.0f;
-    /* 2^n in two factors, so that neither leaves the exponent's range. */
-    i = (VI)((VU)z - 0x4b400000u);
-    half = i >> 1;
-    p = p * (VF)((VU)(half + 127) << 23);
-    return p * (VF)((VU)(i - half + 127) << 23);
+    return p * (r * r) + r;
 }
 
-INLINE VF NAME(log_core)(VF x)
+/* 2^n, the exponent in range. */
+INLINE VF NAME(power_of_2)(VI n)
 {
-    VI tiny = x < 1.17549435e-38f;
-    VF scaled = NAME(select)(tiny, x * 8388608.0f, x);
-    VU bits = (VU)scaled;
-    VI e = (VI)(bits - 0x3f3504f3u) >> 23;
-    VF f = (VF)(bits - ((VU)e << 23)) - 1.0f;
-    VF n = __builtin_convertvector(e + (tiny & -23), VF);
+    return (VF)((VU)(n + 127) << 23);
+}
+
+INLINE VF NAME(exp_core)(VF x)
+{
+    struct NAME(reduced) reduced;
+    VI half;
+
+    x = NAME(select)(x > 89.0f, NAME(splat)(89.0f), x);
+    x = NAME(select)(x < -104.0f, NAME(splat)(-104.0f), x);
+    reduced = NAME(reduce_exp)(x);
+    /* 2^n in two factors, so that neither leaves the exponent's range. */
+    half = reduced.n >> 1;
+    return (NAME(exp_less_1)(reduced.r) + 1.0f) * NAME(power_of_2)(half) *
+           NAME(power_of_2)(reduced.n - half);
+}
+
+/* e^x - 1 for x <= 0: 2^n (e^r - 1) + (2^n - 1) cancels nowhere. */
+INLINE VF NAME(expm1_core)(VF x)
+{
+    struct NAME(reduced) reduced;
+    VF scale;
+
+    x = NAME(select)(x < -87.0f, NAME(splat)(-87.0f), x);
+    reduced = NAME(reduce_exp)(x);
+    scale = NAME(power_of_2)(reduced.n);
+    return NAME(exp_less_1)(reduced.r) * scale + (scale - 1.0f);
+}
+
+/* ln(1 + f) + n ln 2 for 1 + f in [sqrt 1/2, sqrt 2). */
+INLINE VF NAME(log_reduced)(VF f, VF n)
+{
     VF square = f * f;
     VF p, y;
 
@@ -119,10 +151,32 @@ INLINE VF NAME(log_core)(VF x)
     y = p * f * square;
     y = y - n * 2.12194440e-4f;
     y = y - square * 0.5f;
-    y = (f + y) + n * 0.693359375f;
+    return (f + y) + n * 0.693359375f;
+}
+
+INLINE VF NAME(log_core)(VF x)
+{
+    VI tiny = x < 1.17549435e-38f;
+    VU bits = (VU)NAME(select)(tiny, x * 8388608.0f, x);
+    VI e = (VI)(bits - 0x3f3504f3u) >> 23;
+    VF f = (VF)(bits - ((VU)e << 23)) - 1.0f;
+    VF y = NAME(log_reduced)(f, __builtin_convertvector(e + (tiny & -23), VF));
+
     y = NAME(select)(x == INFINITY, x, y);
     y = NAME(select)(x == 0.0f, NAME(splat)(-INFINITY), y);
     return NAME(select)((x < 0.0f) | (x != x), NAME(splat)(NAN), y);
+}
+
+/* max(x, 0) + ln(1 + u), u = e^-|x| in [0, 1]; past sqrt 2 half of 1 + u is taken. */
+INLINE VF NAME(softplus_core)(VF x)
+{
+    VF size = (VF)((VI)x & 0x7fffffff);
+    VF u = NAME(exp_core)(-size);
+    VI large = u > 0.41421356f;
+    VF f = NAME(select)(large, (u - 1.0f) * 0.5f, u);
+    VF n = NAME(select)(large, NAME(splat)(1.0f), NAME(splat)(0.0f));
+
+    return NAME(select)(x > 0.0f, x, NAME(splat)(0.0f)) + NAME(log_reduced)(f, n);
 }
 
 /* |value| <= most; NaN stays. */
@@ -204,6 +258,7 @@ MAP(sigmoid)
 MAP(erf)
 MAP(gelu)
 MAP(gelu_tanh)
+MAP(softplus)
 #undef MAP
 
 static void NAME(swish)(size_t n, float alpha, const float *x, float *y)
@@ -220,6 +275,26 @@ static void NAME(swish)(size_t n, float alpha, const float *x, float *y)
 
         NAME(store_tail)(y + i, n - i, in / (1.0f + NAME(exp_core)(in * -alpha)));
     }
+}
+
+INLINE VF NAME(elu_core)(VF x, float positive, float negative, float rate)
+{
+    VF below = NAME(expm1_core)(NAME(select)(x > 0.0f, NAME(splat)(0.0f), x * rate));
+
+    return NAME(select)(x > 0.0f, x * positive, below * negative);
+}
+
+static void NAME(elu)(size_t n, float positive, float negative, float rate, const float *x,
+                      float *y)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        NAME(store)(y + i, NAME(elu_core)(NAME(load)(x + i), positive, negative, rate));
+    if (i < n)
+        NAME(store_tail)
+        (y + i, n - i,
+         NAME(elu_core)(NAME(load_tail)(x + i, n - i, 0.0f), positive, negative, rate));
 }
 
 /* Takes `in` where it is larger or NaN; a NaN once taken stays. */
@@ -354,6 +429,8 @@ static const struct vec_math NAME(table) = {
     .gelu = NAME(gelu),
     .gelu_tanh = NAME(gelu_tanh),
     .swish = NAME(swish),
+    .elu = NAME(elu),
+    .softplus = NAME(softplus),
     .max = NAME(max),
     .exp_sum = NAME(exp_sum),
     .sum = NAME(sum),

@@ -37,35 +37,66 @@ struct activation {
     static void name(int64_t n, const void *const *inputs, const int64_t *steps, void *output, \
                      const void *arg) \
     { \
+        const struct activation *params = arg; \
         const float *x = inputs[0]; \
         float *y = output; \
         (void)steps; \
-        (void)arg; \
+        (void)params; \
         call; \
     }
 
-/* Rows of a function of floats: float and double from the same words. */
-#define FLOATS(op, is_heavy, f32_expression, f64_expression) \
-    PARAM_ROW(op##_f32, float, f32_expression) \
+/* The double row and the table entry of a function that FLOAT_ROWS has. */
+#define FLOATS(op, f64_expression) \
     PARAM_ROW(op##_f64, double, f64_expression) \
-    static const struct rows op##_rows = {.f32 = op##_f32, .f64 = op##_f64, .heavy = is_heavy};
+    static const struct rows op##_rows = { \
+        .f32 = op##_f32, .f32_wide = op##_wide, .f64 = op##_f64};
 
 #define VECTOR(op, call, f64_expression) \
     VECTOR_ROW(op##_f32, call) \
     PARAM_ROW(op##_f64, double, f64_expression) \
     static const struct rows op##_rows = {.f32 = op##_f32, .f64 = op##_f64, .heavy = true};
 
-/* max(a, 0), NaN staying NaN. */
-UNARY_ROW(relu_f32, float, float, a < 0.0f ? 0.0f : a)
+/* Limited to [0, 1]; NaN stays. */
+static inline float unit_f32(float a)
+{
+    return a < 0.0f ? 0.0f : a > 1.0f ? 1.0f : a;
+}
+
+static inline double unit_f64(double a)
+{
+    return a < 0.0 ? 0.0 : a > 1.0 ? 1.0 : a;
+}
+
+/* Few instructions each, for both vector widths. relu: max(a, 0), NaN staying NaN. */
+#define FLOAT_ROWS(isa) \
+    UNARY_ROW(relu_##isa, float, float, a < 0.0f ? 0.0f : a) \
+    PARAM_ROW(leaky_relu_##isa, float, a < 0 ? alpha * a : a) \
+    PARAM_ROW(softsign_##isa, float, a / (1 + fabsf(a))) \
+    PARAM_ROW(hard_sigmoid_##isa, float, unit_f32(alpha * a + beta)) \
+    PARAM_ROW(hard_swish_##isa, float, a * unit_f32(a / 6 + 0.5f)) \
+    PARAM_ROW(thresholded_relu_##isa, float, a > alpha ? a : 0) \
+    PARAM_ROW(shrink_##isa, float, a < -alpha ? a + beta : a > alpha ? a - beta : 0)
+
+FLOAT_ROWS(f32)
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+FLOAT_ROWS(wide)
+#if defined(__x86_64__)
+#pragma GCC pop_options
+#endif
+
 UNARY_ROW(relu_f64, double, double, a < 0.0 ? 0.0 : a)
 UNARY_ROW(relu_i64, int64_t, int64_t, a < 0 ? 0 : a)
-static const struct rows relu_rows = {.f32 = relu_f32, .f64 = relu_f64, .i64 = relu_i64};
+static const struct rows relu_rows = {
+    .f32 = relu_f32, .f32_wide = relu_wide, .f64 = relu_f64, .i64 = relu_i64};
 
 VECTOR(sigmoid, vec_sigmoid_f32((size_t)n, x, y), 1.0 / (1.0 + exp(-a)))
 VECTOR(gelu, vec_gelu_f32((size_t)n, x, y), 0.5 * a * (1.0 + erf(a * M_SQRT1_2)))
 VECTOR(gelu_tanh, vec_gelu_tanh_f32((size_t)n, x, y),
        0.5 * a * (1.0 + tanh(sqrt(M_2_PI) * (a + 0.044715 * a * a * a))))
-VECTOR(swish, vec_swish_f32((size_t)n, ((const struct activation *)arg)->alpha, x, y),
+VECTOR(swish, vec_swish_f32((size_t)n, params->alpha, x, y),
        a / (1.0 + exp(-alpha * a)))
 
 /* a tanh(ln(1 + e^a)): with t = e^a the tangent is t(t + 2) / (t(t + 2) + 2), which cancels
@@ -102,29 +133,19 @@ static void mish_f32(int64_t n, const void *const *inputs, const int64_t *steps,
 PARAM_ROW(mish_f64, double, mish(a))
 static const struct rows mish_rows = {.f32 = mish_f32, .f64 = mish_f64, .heavy = true};
 
-/* Limited to [0, 1]; NaN stays. */
-static inline float unit_f32(float a)
-{
-    return a < 0.0f ? 0.0f : a > 1.0f ? 1.0f : a;
-}
+FLOATS(leaky_relu, a < 0 ? alpha * a : a)
+FLOATS(softsign, a / (1 + fabs(a)))
+FLOATS(hard_sigmoid, unit_f64(alpha * a + beta))
+FLOATS(hard_swish, a * unit_f64(a / 6 + 0.5))
+FLOATS(thresholded_relu, a > alpha ? a : 0)
+FLOATS(shrink, a < -alpha ? a + beta : a > alpha ? a - beta : 0)
 
-static inline double unit_f64(double a)
-{
-    return a < 0.0 ? 0.0 : a > 1.0 ? 1.0 : a;
-}
-
-FLOATS(leaky_relu, false, a < 0 ? alpha * a : a, a < 0 ? alpha * a : a)
-FLOATS(elu, true, a < 0 ? alpha * expm1f(a) : a, a < 0 ? alpha * expm1(a) : a)
-FLOATS(selu, true, beta * (a > 0 ? a : alpha * expm1f(a)), beta * (a > 0 ? a : alpha * expm1(a)))
-FLOATS(celu, true, a > 0 ? a : alpha * expm1f(a / alpha), a > 0 ? a : alpha * expm1(a / alpha))
-FLOATS(softplus, true, (a > 0 ? a : 0) + log1pf(expf(-fabsf(a))),
-       (a > 0 ? a : 0) + log1p(exp(-fabs(a))))
-FLOATS(softsign, false, a / (1 + fabsf(a)), a / (1 + fabs(a)))
-FLOATS(hard_sigmoid, false, unit_f32(alpha * a + beta), unit_f64(alpha * a + beta))
-FLOATS(hard_swish, false, a * unit_f32(a / 6 + 0.5f), a * unit_f64(a / 6 + 0.5))
-FLOATS(thresholded_relu, false, a > alpha ? a : 0, a > alpha ? a : 0)
-FLOATS(shrink, false, a < -alpha ? a + beta : a > alpha ? a - beta : 0,
-       a < -alpha ? a + beta : a > alpha ? a - beta : 0)
+VECTOR(elu, vec_elu_f32((size_t)n, 1.0f, params->alpha, 1.0f, x, y), a < 0 ? alpha * expm1(a) : a)
+VECTOR(selu, vec_elu_f32((size_t)n, params->beta, params->beta * params->alpha, 1.0f, x, y),
+       beta * (a > 0 ? a : alpha * expm1(a)))
+VECTOR(celu, vec_elu_f32((size_t)n, 1.0f, params->alpha, 1.0f / params->alpha, x, y),
+       a > 0 ? a : alpha * expm1(a / alpha))
+VECTOR(softplus, vec_softplus_f32((size_t)n, x, y), (a > 0 ? a : 0) + log1p(exp(-fabs(a))))
 
 /* The parameters' names and ONNX defaults; NULL: none. */
 static const struct activation_row {

@@ -2,6 +2,7 @@
  * Arithmetic of two broadcast inputs. Integers wrap around; dividing one by zero gives zero, since
  * a request must not be able to stop the process. */
 #include "engine/kernels/convert.h"
+#include "engine/kernels/cpu.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/rows.h"
 
@@ -15,29 +16,48 @@
         return ENGINE_OK; \
     }
 
-BINARY_ROW(add_f32, float, float, a + b)
+/* What networks spend their time on, for both vector widths. */
+#define FLOAT_ROWS(isa) \
+    BINARY_ROW(add_##isa, float, float, a + b) \
+    BINARY_ROW(sub_##isa, float, float, a - b) \
+    BINARY_ROW(mul_##isa, float, float, a * b) \
+    BINARY_ROW(div_##isa, float, float, a / b) \
+    UNARY_ROW(square_##isa, float, float, a * a) \
+    UNARY_ROW(cube_##isa, float, float, a * a * a)
+
+FLOAT_ROWS(f32)
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+FLOAT_ROWS(wide)
+#if defined(__x86_64__)
+#pragma GCC pop_options
+#endif
+
 BINARY_ROW(add_f64, double, double, a + b)
 BINARY_ROW(add_i64, int64_t, int64_t, (uint64_t)a + (uint64_t)b)
-static const struct rows add_rows = {add_f32, add_f64, add_i64, add_i64, NULL, false, false};
+static const struct rows add_rows = {
+    .f32 = add_f32, .f64 = add_f64, .i64 = add_i64, .u64 = add_i64, .f32_wide = add_wide};
 RUN(add)
 
-BINARY_ROW(sub_f32, float, float, a - b)
 BINARY_ROW(sub_f64, double, double, a - b)
 BINARY_ROW(sub_i64, int64_t, int64_t, (uint64_t)a - (uint64_t)b)
-static const struct rows sub_rows = {sub_f32, sub_f64, sub_i64, sub_i64, NULL, false, false};
+static const struct rows sub_rows = {
+    .f32 = sub_f32, .f64 = sub_f64, .i64 = sub_i64, .u64 = sub_i64, .f32_wide = sub_wide};
 RUN(sub)
 
-BINARY_ROW(mul_f32, float, float, a * b)
 BINARY_ROW(mul_f64, double, double, a * b)
 BINARY_ROW(mul_i64, int64_t, int64_t, (uint64_t)a * (uint64_t)b)
-static const struct rows mul_rows = {mul_f32, mul_f64, mul_i64, mul_i64, NULL, false, false};
+static const struct rows mul_rows = {
+    .f32 = mul_f32, .f64 = mul_f64, .i64 = mul_i64, .u64 = mul_i64, .f32_wide = mul_wide};
 RUN(mul)
 
-BINARY_ROW(div_f32, float, float, a / b)
 BINARY_ROW(div_f64, double, double, a / b)
 BINARY_ROW(div_i64, int64_t, int64_t, b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b)
 BINARY_ROW(div_u64, uint64_t, uint64_t, b == 0 ? 0 : a / b)
-static const struct rows div_rows = {div_f32, div_f64, div_i64, div_u64, NULL, false, false};
+static const struct rows div_rows = {
+    .f32 = div_f32, .f64 = div_f64, .i64 = div_i64, .u64 = div_u64, .f32_wide = div_wide};
 RUN(div)
 
 struct mod_params {
@@ -79,8 +99,8 @@ BINARY_ROW(mod_row_i64, int64_t, int64_t, floor_mod_i64(a, b))
 BINARY_ROW(mod_row_u64, uint64_t, uint64_t, b == 0 ? 0 : a % b)
 
 static const struct rows mod_rows[2] = {
-    {mod_row_f32, mod_row_f64, mod_row_i64, mod_row_u64, NULL, false, true},
-    {fmod_row_f32, fmod_row_f64, fmod_row_i64, mod_row_u64, NULL, false, true},
+    {.f32 = mod_row_f32, .f64 = mod_row_f64, .i64 = mod_row_i64, .u64 = mod_row_u64, .heavy = true},
+    {.f32 = fmod_row_f32, .f64 = fmod_row_f64, .i64 = fmod_row_i64, .u64 = mod_row_u64, .heavy = true},
 };
 
 static enum engine_status mod_init(const struct op_init *init, struct engine_error *err)
@@ -119,8 +139,6 @@ static int64_t pow_integer(int64_t base, int64_t exponent)
 BINARY_ROW(pow_any_f32, float, float, powf(a, b))
 BINARY_ROW(pow_f64, double, double, b == 2.0 ? a * a : pow(a, b))
 BINARY_ROW(pow_i64, int64_t, int64_t, pow_integer(a, b))
-UNARY_ROW(square_f32, float, float, a * a)
-UNARY_ROW(cube_f32, float, float, a * a * a)
 
 /* Networks mostly square (normalisation) or cube (GELU): one exponent for the whole row. */
 static void pow_f32(int64_t n, const void *const *inputs, const int64_t *steps, void *output,
@@ -129,12 +147,13 @@ static void pow_f32(int64_t n, const void *const *inputs, const int64_t *steps, 
     float exponent = *(const float *)inputs[1];
     row_fn *fn = pow_any_f32;
 
-    if (steps[1] == 0 || n == 1)
-        fn = exponent == 2.0f ? square_f32 : exponent == 3.0f ? cube_f32 : pow_any_f32;
+    if ((steps[1] == 0 || n == 1) && (exponent == 2.0f || exponent == 3.0f))
+        fn = cpu_isa() >= ISA_AVX2 ? (exponent == 2.0f ? square_wide : cube_wide)
+                                   : (exponent == 2.0f ? square_f32 : cube_f32);
     fn(n, inputs, steps, output, arg);
 }
 
-static const struct rows pow_rows = {pow_f32, pow_f64, pow_i64, pow_i64, NULL, false, true};
+static const struct rows pow_rows = {.f32 = pow_f32, .f64 = pow_f64, .i64 = pow_i64, .u64 = pow_i64, .heavy = true};
 
 static enum engine_status pow_run(const struct op_call *call, struct engine_error *err)
 {

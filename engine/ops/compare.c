@@ -19,8 +19,8 @@
     BINARY_ROW(op##_f64, double, uint8_t, expression) \
     BINARY_ROW(op##_i64, int64_t, uint8_t, expression) \
     BINARY_ROW(op##_u64, uint64_t, uint8_t, expression) \
-    static const struct rows op##_rows = {op##_f32, op##_f64, op##_i64, op##_u64, \
-                                          NULL,     true,     false};
+    static const struct rows op##_rows = {.f32 = op##_f32, .f64 = op##_f64, .i64 = op##_i64, \
+                                          .u64 = op##_u64, .to_bool = true};
 
 COMPARISON(equal, a == b)
 COMPARISON(less, a < b)

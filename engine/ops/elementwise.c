@@ -2,6 +2,7 @@
 #include "engine/ops/elementwise.h"
 
 #include "engine/kernels/convert.h"
+#include "engine/kernels/cpu.h"
 
 #include <assert.h>
 
@@ -52,7 +53,7 @@ static row_fn *pick(const struct rows *rows, enum dtype compute)
 {
     switch (compute) {
     case DTYPE_F32:
-        return rows->f32;
+        return rows->f32_wide != NULL && cpu_isa() >= ISA_AVX2 ? rows->f32_wide : rows->f32;
     case DTYPE_F64:
         return rows->f64;
     case DTYPE_U64:

@@ -12,6 +12,7 @@
 
 struct rows {
     row_fn *f32, *f64, *i64, *u64; /* NULL: the operator does not take that type */
+    row_fn *f32_wide;              /* f32 compiled for AVX2 and FMA; NULL: f32 serves */
     row_fn *bools;                 /* on bytes of bool tensors; NULL: i64 serves */
     bool to_bool;                  /* the kernels write bool bytes, whatever the inputs */
     bool heavy;                    /* tens of instructions an element: worth threads earlier */

@@ -54,32 +54,59 @@ LIBRARY(cosh, cosh)
 LIBRARY(asinh, asinh)
 LIBRARY(acosh, acosh)
 LIBRARY(atanh, atanh)
-LIBRARY(floor, floor)
-LIBRARY(ceil, ceil)
-LIBRARY(round, rint)
 
-UNARY_ROW(sqrt_f32, float, float, sqrtf(a))
+/* Few instructions each, for both vector widths. */
+#define FLOAT_ROWS(isa) \
+    UNARY_ROW(floor_##isa, float, float, floorf(a)) \
+    UNARY_ROW(ceil_##isa, float, float, ceilf(a)) \
+    UNARY_ROW(round_##isa, float, float, rintf(a)) \
+    UNARY_ROW(sqrt_##isa, float, float, sqrtf(a)) \
+    UNARY_ROW(reciprocal_##isa, float, float, 1.0f / a) \
+    UNARY_ROW(neg_##isa, float, float, -a) \
+    UNARY_ROW(abs_##isa, float, float, fabsf(a))
+
+FLOAT_ROWS(f32)
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+FLOAT_ROWS(wide)
+#if defined(__x86_64__)
+#pragma GCC pop_options
+#endif
+
+UNARY_ROW(floor_f64, double, double, floor(a))
+static const struct rows floor_rows = {
+    .f32 = floor_f32, .f64 = floor_f64, .f32_wide = floor_wide};
+RUN(floor)
+
+UNARY_ROW(ceil_f64, double, double, ceil(a))
+static const struct rows ceil_rows = {.f32 = ceil_f32, .f64 = ceil_f64, .f32_wide = ceil_wide};
+RUN(ceil)
+
+UNARY_ROW(round_f64, double, double, rint(a))
+static const struct rows round_rows = {
+    .f32 = round_f32, .f64 = round_f64, .f32_wide = round_wide};
+RUN(round)
+
 UNARY_ROW(sqrt_f64, double, double, sqrt(a))
-static const struct rows sqrt_rows = {.f32 = sqrt_f32, .f64 = sqrt_f64};
+static const struct rows sqrt_rows = {.f32 = sqrt_f32, .f32_wide = sqrt_wide, .f64 = sqrt_f64};
 RUN(sqrt)
 
-UNARY_ROW(reciprocal_f32, float, float, 1.0f / a)
 UNARY_ROW(reciprocal_f64, double, double, 1.0 / a)
-static const struct rows reciprocal_rows = {.f32 = reciprocal_f32, .f64 = reciprocal_f64};
+static const struct rows reciprocal_rows = {.f32 = reciprocal_f32, .f32_wide = reciprocal_wide, .f64 = reciprocal_f64};
 RUN(reciprocal)
 
-UNARY_ROW(neg_f32, float, float, -a)
 UNARY_ROW(neg_f64, double, double, -a)
 UNARY_ROW(neg_i64, int64_t, int64_t, 0 - (uint64_t)a)
-static const struct rows neg_rows = {.f32 = neg_f32, .f64 = neg_f64, .i64 = neg_i64};
+static const struct rows neg_rows = {.f32 = neg_f32, .f32_wide = neg_wide, .f64 = neg_f64, .i64 = neg_i64};
 RUN(neg)
 
-UNARY_ROW(abs_f32, float, float, fabsf(a))
 UNARY_ROW(abs_f64, double, double, fabs(a))
 UNARY_ROW(abs_i64, int64_t, int64_t, a < 0 ? 0 - (uint64_t)a : (uint64_t)a)
 UNARY_ROW(abs_u64, uint64_t, uint64_t, a)
 static const struct rows abs_rows = {
-    .f32 = abs_f32, .f64 = abs_f64, .i64 = abs_i64, .u64 = abs_u64};
+    .f32 = abs_f32, .f32_wide = abs_wide, .f64 = abs_f64, .i64 = abs_i64, .u64 = abs_u64};
 RUN(abs)
 
 UNARY_ROW(sign_f32, float, float, a != a ? a : (float)((a > 0.0f) - (a < 0.0f)))

@@ -8,23 +8,57 @@
 #include <math.h>
 #include <string.h>
 
-/* A NaN on either side wins. */
-BINARY_ROW(min_f32, float, float, a < b || a != a ? a : b)
+/* As numpy.clip: at least the minimum, then at most the maximum; NaN stays. */
+#define CLIP_ROW(name, type) \
+    static void name(int64_t n, const void *const *inputs, const int64_t *steps, void *output, \
+                     const void *arg) \
+    { \
+        const type *x = inputs[0]; \
+        const type least = *(const type *)inputs[1], most = *(const type *)inputs[2]; \
+        type *out = output; \
+        (void)steps; \
+        (void)arg; \
+        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
+        { \
+            type item = x[i]; \
+            item = item < least ? least : item; \
+            out[i] = item > most ? most : item; \
+        } \
+    }
+
+/* A NaN on either side of min and max wins. */
+#define FLOAT_ROWS(isa) \
+    BINARY_ROW(min_##isa, float, float, a < b || a != a ? a : b) \
+    BINARY_ROW(max_##isa, float, float, a > b || a != a ? a : b) \
+    BINARY_ROW(sum_##isa, float, float, a + b) \
+    BINARY_ROW(prelu_##isa, float, float, a < 0.0f ? a * b : a) \
+    CLIP_ROW(clip_##isa, float)
+
+FLOAT_ROWS(f32)
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+FLOAT_ROWS(wide)
+#if defined(__x86_64__)
+#pragma GCC pop_options
+#endif
+
 BINARY_ROW(min_f64, double, double, a < b || a != a ? a : b)
 BINARY_ROW(min_i64, int64_t, int64_t, a < b ? a : b)
 BINARY_ROW(min_u64, uint64_t, uint64_t, a < b ? a : b)
-BINARY_ROW(max_f32, float, float, a > b || a != a ? a : b)
 BINARY_ROW(max_f64, double, double, a > b || a != a ? a : b)
 BINARY_ROW(max_i64, int64_t, int64_t, a > b ? a : b)
 BINARY_ROW(max_u64, uint64_t, uint64_t, a > b ? a : b)
-BINARY_ROW(sum_f32, float, float, a + b)
 BINARY_ROW(sum_f64, double, double, a + b)
 BINARY_ROW(mean_f32, float, float, a / b)
 BINARY_ROW(mean_f64, double, double, a / b)
 
-static const struct rows min_rows = {.f32 = min_f32, .f64 = min_f64, .i64 = min_i64, .u64 = min_u64};
-static const struct rows max_rows = {.f32 = max_f32, .f64 = max_f64, .i64 = max_i64, .u64 = max_u64};
-static const struct rows sum_rows = {.f32 = sum_f32, .f64 = sum_f64};
+static const struct rows min_rows = {
+    .f32 = min_f32, .f64 = min_f64, .i64 = min_i64, .u64 = min_u64, .f32_wide = min_wide};
+static const struct rows max_rows = {
+    .f32 = max_f32, .f64 = max_f64, .i64 = max_i64, .u64 = max_u64, .f32_wide = max_wide};
+static const struct rows sum_rows = {.f32 = sum_f32, .f64 = sum_f64, .f32_wide = sum_wide};
 static const struct rows mean_rows = {.f32 = mean_f32, .f64 = mean_f64};
 
 /* Combines all inputs into output 0, two at a time. Not in place: a later input would be lost. */
@@ -89,11 +123,35 @@ static enum engine_status variadic_infer(struct op_infer *infer, struct engine_e
     { \
         const uint8_t *condition = inputs[0]; \
         const type *x = inputs[1], *y = inputs[2]; \
-        const int64_t sc = steps[0], sx = steps[1], sy = steps[2]; \
         type *out = output; \
         (void)arg; \
-        for (int64_t i = 0; i < n; i++) \
-            out[i] = condition[i * sc] != 0 ? x[i * sx] : y[i * sy]; \
+        if (steps[0] == 0) { \
+            const type *from = condition[0] != 0 ? x : y; \
+            const int64_t step = condition[0] != 0 ? steps[1] : steps[2]; \
+            for (int64_t i = 0; i < n; i++) \
+                out[i] = from[i * step]; \
+        } else if (steps[1] != 0 && steps[2] != 0) { \
+            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
+            { \
+                const type a = x[i], b = y[i]; \
+                out[i] = condition[i] != 0 ? a : b; \
+            } \
+        } else if (steps[1] != 0) { \
+            const type b = y[0]; \
+            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
+            { \
+                const type a = x[i]; \
+                out[i] = condition[i] != 0 ? a : b; \
+            } \
+        } else { \
+            const type a = x[0], other = y[0]; \
+            const int64_t step = steps[2]; \
+            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
+            { \
+                const type b = step != 0 ? y[i] : other; \
+                out[i] = condition[i] != 0 ? a : b; \
+            } \
+        } \
     }
 
 WHERE_ROW(where_1, uint8_t)
@@ -127,31 +185,12 @@ static enum engine_status where_infer(struct op_infer *infer, struct engine_erro
     return ENGINE_OK;
 }
 
-/* As numpy.clip: at least the minimum, then at most the maximum; NaN stays. */
-#define CLIP_ROW(name, type) \
-    static void name(int64_t n, const void *const *inputs, const int64_t *steps, void *output, \
-                     const void *arg) \
-    { \
-        const type *x = inputs[0]; \
-        const type least = *(const type *)inputs[1], most = *(const type *)inputs[2]; \
-        type *out = output; \
-        (void)steps; \
-        (void)arg; \
-        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
-        { \
-            type item = x[i]; \
-            item = item < least ? least : item; \
-            out[i] = item > most ? most : item; \
-        } \
-    }
-
-CLIP_ROW(clip_f32, float)
 CLIP_ROW(clip_f64, double)
 CLIP_ROW(clip_i64, int64_t)
 CLIP_ROW(clip_u64, uint64_t)
 
 static const struct rows clip_rows = {
-    .f32 = clip_f32, .f64 = clip_f64, .i64 = clip_i64, .u64 = clip_u64};
+    .f32 = clip_f32, .f64 = clip_f64, .i64 = clip_i64, .u64 = clip_u64, .f32_wide = clip_wide};
 
 static enum engine_status clip_run(const struct op_call *call, struct engine_error *err)
 {
@@ -192,7 +231,6 @@ static enum engine_status clip_infer(struct op_infer *infer, struct engine_error
     return infer_same_as_first(infer, err);
 }
 
-BINARY_ROW(prelu_f32, float, float, a < 0.0f ? a * b : a)
 BINARY_ROW(prelu_f64, double, double, a < 0.0 ? a * b : a)
 BINARY_ROW(prelu_i64, int64_t, int64_t, a < 0 ? (int64_t)((uint64_t)a * (uint64_t)b) : a)
 
@@ -205,7 +243,8 @@ static void copy_u64(int64_t n, const void *const *inputs, const int64_t *steps,
 }
 
 static const struct rows prelu_rows = {
-    .f32 = prelu_f32, .f64 = prelu_f64, .i64 = prelu_i64, .u64 = copy_u64};
+    .f32 = prelu_f32, .f64 = prelu_f64, .i64 = prelu_i64, .u64 = copy_u64,
+    .f32_wide = prelu_wide};
 
 static enum engine_status prelu_run(const struct op_call *call, struct engine_error *err)
 {

@@ -18,6 +18,21 @@ static void swish(size_t n, const float *x, float *y)
     vec_swish_f32(n, 1.0f, x, y);
 }
 
+static void elu(size_t n, const float *x, float *y)
+{
+    vec_elu_f32(n, 1.5f, 2.0f, 1.0f, x, y);
+}
+
+static double elu_reference(double x)
+{
+    return x > 0.0 ? 1.5 * x : 2.0 * expm1(x);
+}
+
+static double softplus_reference(double x)
+{
+    return (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x)));
+}
+
 static double sigmoid_reference(double x)
 {
     return 1.0 / (1.0 + exp(-x));
@@ -52,6 +67,8 @@ static const struct function {
     {"erf", vec_erf_f32, erf, 6.0, 0.0},
     {"sigmoid", vec_sigmoid_f32, sigmoid_reference, 4.0, 1e-37},
     {"swish", swish, swish_reference, 5.0, 1e-35},
+    {"elu", elu, elu_reference, 3.0, 0.0},
+    {"softplus", vec_softplus_f32, softplus_reference, 4.0, 0.0},
     {"gelu", vec_gelu_f32, gelu_reference, 6.0, 1e-6},
     {"gelu tanh", vec_gelu_tanh_f32, gelu_tanh_reference, 6.0, 1e-6},
 };
