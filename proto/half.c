@@ -20,7 +20,7 @@ static uint16_t narrow(double value, int exponent_bits, int fraction_bits)
         return (uint16_t)(sign | infinity |
                           (significand != 0 ? UINT64_C(1) << (fraction_bits - 1) : 0));
     if (exponent == -1023)
-        return sign;        /* zero, or far below the smallest denormal */
+        return sign; /* zero, or far below the smallest denormal */
     significand |= UINT64_C(1) << 52;
     shift = 52 - fraction_bits;
     if (exponent < 1 - bias)

@@ -12,7 +12,7 @@ static const struct json_rule inputs_rule = {"inputs", "data"};
 
 /* infer_request.memory */
 struct request_memory {
-    struct message_memory *blocks;      /* this struct lives in them too */
+    struct message_memory *blocks; /* this struct lives in them too */
     struct json_envelope envelope;
 };
 
@@ -61,8 +61,8 @@ static bool decode_outputs(json_t *list, const struct wire_limits *limits,
     json_array_foreach (list, i, object) {
         snprintf(path, sizeof(path), "outputs[%zu].", i);
         if (!json_is_object(object))
-            return problem_set(problem, 400, "bad_request", "outputs[%zu] is %s, expected an object",
-                               i, json_kind(object));
+            return problem_set(problem, 400, "bad_request",
+                               "outputs[%zu] is %s, expected an object", i, json_kind(object));
         outputs[i].binary = -1;
         if (!json_fields_known(object, path, known, problem) ||
             !json_field_string(object, path, "name", FIELD_REQUIRED, &outputs[i].name, problem) ||
@@ -89,9 +89,9 @@ static bool decode_parameters(json_t *root, struct infer_request *request, struc
         return true;
     json_object_foreach (parameters, key, value)
         if (json_is_array(value))
-            return problem_set(problem, 400, "bad_request",
-                               "parameters.%.100s is an array, expected a string, number or boolean",
-                               key);
+            return problem_set(
+                problem, 400, "bad_request",
+                "parameters.%.100s is an array, expected a string, number or boolean", key);
     return json_field_int(parameters, "parameters.", "timeout", FIELD_OPTIONAL, 0, INT64_MAX,
                           &request->timeout_us, problem) &&
            json_field_int(parameters, "parameters.", "priority", FIELD_OPTIONAL, 0, INT64_MAX,
@@ -133,9 +133,11 @@ static bool decode_raw(struct infer_source *source, const struct tensor_spec *sp
     int i, unknown = -1;
 
     if (n_specs != 1)
-        return problem_set(problem, 400, "bad_binary",
-                           "Inference-Header-Content-Length is 0: the model must have one input, it "
-                           "has %d", n_specs);
+        return problem_set(
+            problem, 400, "bad_binary",
+            "Inference-Header-Content-Length is 0: the model must have one input, it "
+            "has %d",
+            n_specs);
     tensor = message_memory_take(source->memory, sizeof(*tensor));
     if (tensor == NULL)
         return problem_set(problem, 507, "no_memory", "out of memory");
@@ -143,21 +145,24 @@ static bool decode_raw(struct infer_source *source, const struct tensor_spec *sp
     tensor->type = specs[0].type;
     tensor->rank = specs[0].rank;
     if (tensor->rank < 0)
-        return problem_set(problem, 400, "bad_binary", "input '%.100s' has no known rank: say its "
-                           "shape in a JSON header", tensor->name);
+        return problem_set(problem, 400, "bad_binary",
+                           "input '%.100s' has no known rank: say its "
+                           "shape in a JSON header",
+                           tensor->name);
     element = tensor->type == WIRE_BYTES ? 1 : wire_type_bytes(tensor->type);
     for (i = tensor->rank - 1; i >= 0; i--) {
         tensor->dims[i] = specs[0].dims[i];
-        if (tensor->dims[i] > 0 &&
-            __builtin_mul_overflow(known, (size_t)tensor->dims[i], &known))
+        if (tensor->dims[i] > 0 && __builtin_mul_overflow(known, (size_t)tensor->dims[i], &known))
             return problem_set(problem, 400, "bad_binary", "input '%.100s' is too large",
                                tensor->name);
         if (tensor->dims[i] >= 0)
             continue;
         /* The first dimension, when another is free too, is the batch: one row. */
         if (unknown >= 0 && i > 0)
-            return problem_set(problem, 400, "bad_binary", "input '%.100s' has more than one free "
-                               "dimension: say its shape in a JSON header", tensor->name);
+            return problem_set(problem, 400, "bad_binary",
+                               "input '%.100s' has more than one free "
+                               "dimension: say its shape in a JSON header",
+                               tensor->name);
         tensor->dims[i] = 1;
         if (unknown < 0)
             unknown = i;
@@ -289,8 +294,8 @@ static void encode_parameters(const struct infer_request *request, struct text *
     text_puts(text, "},");
 }
 
-void infer_request_encode(const struct infer_request *request, const int *binary,
-                          struct text *text, int64_t *ret_header_length)
+void infer_request_encode(const struct infer_request *request, const int *binary, struct text *text,
+                          int64_t *ret_header_length)
 {
     size_t start = text->length;
     bool tail = false;

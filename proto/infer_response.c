@@ -10,7 +10,7 @@ static const struct json_rule outputs_rule = {"outputs", "data"};
 
 /* infer_response.memory */
 struct response_memory {
-    struct message_memory *blocks;      /* this struct lives in them too */
+    struct message_memory *blocks; /* this struct lives in them too */
     struct json_envelope envelope;
 };
 
@@ -32,7 +32,7 @@ void infer_response_encode(const struct infer_response *response, struct text *t
         if (binary != NULL && binary[i] != 0)
             tail += infer_tensor_tail_bytes(&response->outputs[i]);
     if (tail == 0)
-        binary = NULL;      /* nothing to announce: plain JSON */
+        binary = NULL; /* nothing to announce: plain JSON */
     text_puts(text, "{");
     encode_member(text, "model_name", response->model_name);
     if (response->model_version != NULL)
@@ -40,8 +40,7 @@ void infer_response_encode(const struct infer_response *response, struct text *t
     if (response->id != NULL)
         encode_member(text, "id", response->id);
     if (response->generation >= 0)
-        text_printf(text, "\"parameters\":{\"generation\":%lld},",
-                    (long long)response->generation);
+        text_printf(text, "\"parameters\":{\"generation\":%lld},", (long long)response->generation);
     text_puts(text, "\"outputs\":");
     infer_tensors_encode(response->outputs, response->n_outputs, binary, text);
     text_puts(text, "}");

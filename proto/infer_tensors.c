@@ -25,8 +25,8 @@ static const char *shape_text(const int64_t *dims, int rank, char *ret_text)
 static bool decode_shape(json_t *shape, const char *path, struct wire_tensor *tensor,
                          struct problem *problem)
 {
-    size_t element = tensor->type == WIRE_BYTES ? sizeof(struct wire_bytes)
-                                                : wire_type_bytes(tensor->type);
+    size_t element =
+        tensor->type == WIRE_BYTES ? sizeof(struct wire_bytes) : wire_type_bytes(tensor->type);
     json_t *dim;
     size_t i;
 
@@ -35,8 +35,8 @@ static bool decode_shape(json_t *shape, const char *path, struct wire_tensor *te
                            path, json_array_size(shape), WIRE_RANK_MAX);
     json_array_foreach (shape, i, dim) {
         if (!json_is_integer(dim))
-            return problem_set(problem, 400, "bad_tensor", "%sshape[%zu] is %s, expected an integer",
-                               path, i, json_kind(dim));
+            return problem_set(problem, 400, "bad_tensor",
+                               "%sshape[%zu] is %s, expected an integer", path, i, json_kind(dim));
         if (json_integer_value(dim) < 0)
             return problem_set(problem, 400, "bad_tensor",
                                "%sshape[%zu] is %lld, expected 0 or more", path, i,
@@ -216,8 +216,7 @@ static bool decode_parameters(json_t *object, const char *path, int64_t *ret_bin
 static bool decode_tensor(struct infer_source *source, json_t *object, const char *path, int index,
                           struct wire_tensor *tensor, struct problem *problem)
 {
-    static const char *const known[] = {"name",       "shape", "datatype",
-                                        "parameters", "data",  NULL};
+    static const char *const known[] = {"name", "shape", "datatype", "parameters", "data", NULL};
     const struct json_span *span = json_envelope_span(source->envelope, source->rule, index);
     const char *type = "";
     json_t *shape = NULL;
@@ -242,7 +241,8 @@ static bool decode_tensor(struct infer_source *source, json_t *object, const cha
     if (binary_bytes >= 0 && !source->binary)
         return problem_set(problem, 400, "bad_binary",
                            "%sparameters.binary_data_size needs the header "
-                           "Inference-Header-Content-Length", path);
+                           "Inference-Header-Content-Length",
+                           path);
     if (binary_bytes >= 0)
         return infer_tensor_from_tail(source, path, (size_t)binary_bytes, tensor, problem);
     if (span == NULL)
@@ -283,8 +283,7 @@ bool infer_tensors_decode(struct infer_source *source, json_t *list,
         source->bytes_left -= (size_t)tensors[i].count * element;
     }
     if (source->tail != source->tail_end)
-        return problem_set(problem, 400, "bad_binary",
-                           "%zu bytes of the body belong to no tensor",
+        return problem_set(problem, 400, "bad_binary", "%zu bytes of the body belong to no tensor",
                            (size_t)(source->tail_end - source->tail));
     *ret_tensors = tensors;
     *ret_n = (int)n;

@@ -11,12 +11,12 @@
 /* Where the tensors of one message come from. */
 struct infer_source {
     const struct json_envelope *envelope;
-    const struct json_rule *rule;       /* {"inputs", "data"} */
-    bool binary;                        /* a tail was announced */
-    const char *tail, *tail_end;        /* what follows the JSON; consumed tensor by tensor */
-    size_t bytes_left;                  /* of wire_limits.tensor_bytes_max */
+    const struct json_rule *rule; /* {"inputs", "data"} */
+    bool binary;                  /* a tail was announced */
+    const char *tail, *tail_end;  /* what follows the JSON; consumed tensor by tensor */
+    size_t bytes_left;            /* of wire_limits.tensor_bytes_max */
     int tensors_max;
-    bool strict;                        /* unknown fields are refused */
+    bool strict; /* unknown fields are refused */
     struct message_memory *memory;
 };
 

@@ -8,7 +8,7 @@
 
 struct splitter {
     const char *p, *end;
-    const char *kept;                   /* from here on the body is not copied yet */
+    const char *kept; /* from here on the body is not copied yet */
     const struct json_rule *rules;
     int n_rules;
     const struct json_limits *limits;
@@ -16,11 +16,11 @@ struct splitter {
     struct json_envelope *envelope;
     struct problem *problem;
     int lifts_capacity;
-    char brackets[JSON_DEPTH_MAX];      /* what is open */
+    char brackets[JSON_DEPTH_MAX]; /* what is open */
     int depth;
-    bool key_next;                      /* a string here is an object's key */
-    const struct json_rule *rule;       /* whose key was last seen at depth 1 */
-    int index;                          /* of the element of that list */
+    bool key_next;                /* a string here is an object's key */
+    const struct json_rule *rule; /* whose key was last seen at depth 1 */
+    int index;                    /* of the element of that list */
 };
 
 static bool bad(struct splitter *s, const char *text)

@@ -26,21 +26,21 @@ struct json_lift {
 };
 
 struct json_envelope {
-    json_t *root;               /* an object */
-    struct json_lift *lifts;    /* in the order of the body */
+    json_t *root;            /* an object */
+    struct json_lift *lifts; /* in the order of the body */
     int n_lifts;
 };
 
 struct json_limits {
-    size_t bytes_max;           /* without what is lifted */
-    int depth_max;              /* at most JSON_DEPTH_MAX */
+    size_t bytes_max; /* without what is lifted */
+    int depth_max;    /* at most JSON_DEPTH_MAX */
     int lifts_max;
 };
 
 enum { JSON_DEPTH_MAX = 128 };
 
-/* False with `problem` set (400, 413) and nothing held. Spans point into `body`; the byte at the end
- * of each is inside the body. */
+/* False with `problem` set (400, 413) and nothing held. Spans point into `body`; the byte at the
+ * end of each is inside the body. */
 bool json_envelope_split(const char *body, size_t body_bytes, const struct json_rule *rules,
                          int n_rules, const struct json_limits *limits,
                          struct json_envelope *ret_envelope, struct problem *problem);

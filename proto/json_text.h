@@ -11,7 +11,7 @@
 /* The text of one value, without white space around it. */
 struct json_span {
     const char *start, *end;
-    int64_t commas;             /* outside strings, at every depth */
+    int64_t commas; /* outside strings, at every depth */
 };
 
 static inline const char *json_skip_space(const char *p, const char *end)
@@ -27,13 +27,14 @@ bool json_span_find(const char *p, const char *end, struct json_span *ret_span);
 
 /* A string token, validated. */
 struct json_string {
-    const char *start, *end;    /* between the quotes */
-    const char *next;           /* after the closing quote */
-    bool escaped;               /* has a backslash */
+    const char *start, *end; /* between the quotes */
+    const char *next;        /* after the closing quote */
+    bool escaped;            /* has a backslash */
 };
 
-/* The string whose opening quote is at p. Returns NULL and fills `ret_string`, or says what is wrong
- * with it: control characters, unknown escapes, lone surrogates, bytes that are not UTF-8, no end. */
+/* The string whose opening quote is at p. Returns NULL and fills `ret_string`, or says what is
+ * wrong with it: control characters, unknown escapes, lone surrogates, bytes that are not UTF-8, no
+ * end. */
 const char *json_string_read(const char *p, const char *end, struct json_string *ret_string);
 /* Writes the string's bytes, at most end - start of them, and returns how many. */
 size_t json_string_unescape(const struct json_string *string, char *ret_bytes);

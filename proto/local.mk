@@ -24,6 +24,9 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/message_memory.h \
 	%D%/metadata_message.c \
 	%D%/metadata_message.h \
+	%D%/nearest_double.c \
+	%D%/nearest_double.h \
+	%D%/number_fault.c \
 	%D%/number_print.c \
 	%D%/number_print.h \
 	%D%/number_scan.c \

@@ -15,7 +15,7 @@ struct block {
 
 struct message_memory {
     struct block *blocks;
-    char *chunk;                /* where small things come from */
+    char *chunk; /* where small things come from */
     size_t left;
     char first[CHUNK_BYTES];
 };

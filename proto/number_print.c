@@ -11,7 +11,7 @@
 
 struct decimal {
     uint64_t digits;
-    int exponent;           /* value = digits * 10^exponent */
+    int exponent; /* value = digits * 10^exponent */
 };
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
@@ -79,7 +79,7 @@ static struct decimal shortest_double(uint64_t fraction, int exponent)
     k = log10_floor(q, lower_is_closer);
     h = q + power_log2(-k) + 1;
     g = power_table[-k - POWER_MIN];
-    g.low++;                /* the paper's g is rounded up; no entry's low half is all ones */
+    g.low++; /* the paper's g is rounded up; no entry's low half is all ones */
     vbl = round_to_odd64(g, (4 * c - 2 + lower_is_closer) << h);
     vb = round_to_odd64(g, 4 * c << h);
     vbr = round_to_odd64(g, (4 * c + 2) << h);
@@ -110,13 +110,27 @@ static struct decimal shortest_float(uint32_t fraction, int exponent)
 /* Decimal digits of a value; 1 for 0. */
 static int digits_of(uint64_t value)
 {
-    static const uint64_t powers[] = {
-        0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
-        UINT64_C(10000000000), UINT64_C(100000000000), UINT64_C(1000000000000),
-        UINT64_C(10000000000000), UINT64_C(100000000000000), UINT64_C(1000000000000000),
-        UINT64_C(10000000000000000), UINT64_C(100000000000000000),
-        UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)};
-    int n = ((64 - __builtin_clzll(value | 1)) * 1233) >> 12;     /* floor(bits * log10(2)) */
+    static const uint64_t powers[] = {0,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      UINT64_C(10000000000),
+                                      UINT64_C(100000000000),
+                                      UINT64_C(1000000000000),
+                                      UINT64_C(10000000000000),
+                                      UINT64_C(100000000000000),
+                                      UINT64_C(1000000000000000),
+                                      UINT64_C(10000000000000000),
+                                      UINT64_C(100000000000000000),
+                                      UINT64_C(1000000000000000000),
+                                      UINT64_C(10000000000000000000)};
+    int n = ((64 - __builtin_clzll(value | 1)) * 1233) >> 12; /* floor(bits * log10(2)) */
 
     return n + (value >= powers[n]);
 }
@@ -194,7 +208,7 @@ static size_t put_decimal(struct decimal decimal, char *ret_text)
     n = digits_of(decimal.digits);
     put_digits(decimal.digits, buffer);
     digits = buffer + DIGITS_MAX - n;
-    point = n + decimal.exponent;       /* value = 0.DIGITS * 10^point */
+    point = n + decimal.exponent; /* value = 0.DIGITS * 10^point */
     while (n > 1 && digits[n - 1] == '0')
         n--;
     if (point > -4 && point <= 16)

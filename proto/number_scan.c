@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"         /* strtod_l, strtof_l */
 #include "proto/number_scan.h"
 
 #include "proto/half.h"
 #include "proto/json_text.h"
-#include "proto/power_table.h"
+#include "proto/nearest_double.h"
 
 #include <assert.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A number token taken apart: digits * 10^exponent, but for what `truncated` left out. */
@@ -19,7 +15,7 @@ struct decimal {
     uint64_t digits;
     int exponent;
     bool negative;
-    bool truncated;     /* more than 19 significant digits: the true value is larger */
+    bool truncated; /* more than 19 significant digits: the true value is larger */
 };
 
 /* Where explicit exponents stop being counted: no number of digits in a body makes up for that. */
@@ -29,14 +25,6 @@ static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
-static locale_t c_locale;
-
-static void make_c_locale(void)
-{
-    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
 static inline bool is_digit(char c)
 {
     return (unsigned char)(c - '0') < 10;
@@ -45,7 +33,7 @@ static inline bool is_digit(char c)
 /* Whether eight bytes are all ASCII digits. */
 static inline bool are_eight_digits(uint64_t v)
 {
-    uint64_t t = v ^ UINT64_C(0x3030303030303030);      /* digits become 0 to 9 */
+    uint64_t t = v ^ UINT64_C(0x3030303030303030); /* digits become 0 to 9 */
 
     return (((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080)) == 0;
 }
@@ -128,7 +116,8 @@ static const char *read_exponent(const char *p, int *ret_exponent)
 }
 
 /* Past the number token at p, or NULL if the grammar has no number there. */
-static inline __attribute__((always_inline)) const char *read_decimal(const char *p, const char *end, struct decimal *ret_decimal)
+static inline __attribute__((always_inline)) const char *
+read_decimal(const char *p, const char *end, struct decimal *ret_decimal)
 {
     const char *first;
     uint64_t digits = 0;
@@ -164,48 +153,6 @@ static inline __attribute__((always_inline)) const char *read_decimal(const char
     return p;
 }
 
-/* Lemire's algorithm: digits * 10^exponent (digits > 0) to the nearest double. False when 128 bits
- * of the power do not decide it, or the result is not a normal number. */
-static bool nearest_double(uint64_t digits, int exponent, double *ret_value)
-{
-    unsigned __int128 product;
-    struct power g;
-    uint64_t high, low, significand, bits;
-    int zeros, top, binary;
-
-    if (exponent < POWER_MIN || exponent > 308)
-        return false;
-    zeros = __builtin_clzll(digits);
-    digits <<= zeros;
-    g = power_table[exponent - POWER_MIN];
-    g.low += exponent < 0 && exponent >= -27;      /* the paper rounds these up */
-    product = (unsigned __int128)digits * g.high;
-    if (((uint64_t)(product >> 64) & 0x1ff) == 0x1ff)
-        product += (uint64_t)((unsigned __int128)digits * g.low >> 64);
-    high = (uint64_t)(product >> 64);
-    low = (uint64_t)product;
-    if (low == UINT64_MAX && (exponent < -27 || exponent > 55))
-        return false;
-    top = (int)(high >> 63);
-    significand = high >> (top + 9);
-    binary = power_log2(exponent) + 63 + top - zeros + 1023;
-    if (binary <= 0)
-        return false;
-    if (low <= 1 && exponent >= -4 && exponent <= 23 && (significand & 3) == 1 &&
-        significand << (top + 9) == high)
-        significand &= ~UINT64_C(1);                /* halfway: to even */
-    significand = (significand + (significand & 1)) >> 1;
-    if (significand >> 53 != 0) {
-        significand >>= 1;
-        binary++;
-    }
-    if (binary >= 0x7ff)
-        return false;
-    bits = (significand & ~(UINT64_C(1) << 52)) | (uint64_t)binary << 52;
-    memcpy(ret_value, &bits, sizeof(bits));
-    return true;
-}
-
 static inline double scale(uint64_t digits, int exponent)
 {
     double value = (double)digits;
@@ -213,8 +160,8 @@ static inline double scale(uint64_t digits, int exponent)
     return exponent < 0 ? value / exact_powers[-exponent] : value * exact_powers[exponent];
 }
 
-/* Whether a positive double that is off by up to 4 units of its last place rounds to the right float:
- * not if the middle between two floats may lie that near, or if the float is no normal one. */
+/* Whether a positive double that is off by up to 4 units of its last place rounds to the right
+ * float: not where the middle of two floats may lie that near, nor where it is a denormal. */
 static inline bool rounds_safely(double value)
 {
     uint64_t bits;
@@ -237,8 +184,7 @@ static bool decimal_to_double(const struct decimal *decimal, const char *token, 
                (decimal->truncated &&
                 (!nearest_double(decimal->digits + 1, decimal->exponent, &above) ||
                  above != value))) {
-        pthread_once(&c_locale_once, make_c_locale);
-        *ret_value = strtod_l(token, NULL, c_locale);
+        *ret_value = exact_double(token);
         return isfinite(*ret_value);
     }
     *ret_value = decimal->negative ? -value : value;
@@ -255,8 +201,7 @@ static __attribute__((noinline)) float uncommon_float(struct decimal decimal, co
     if (!decimal.truncated && nearest_double(decimal.digits, decimal.exponent, &value) &&
         rounds_safely(value))
         return (float)(decimal.negative ? -value : value);
-    pthread_once(&c_locale_once, make_c_locale);
-    return strtof_l(token, NULL, c_locale);
+    return exact_float(token);
 }
 
 static inline bool decimal_to_float(struct decimal decimal, const char *token, float *ret_value)
@@ -271,7 +216,7 @@ static inline bool decimal_to_float(struct decimal decimal, const char *token, f
         if (__builtin_expect(rounds_safely(value), 1)) {
             single = (float)value;
             memcpy(&bits, &single, sizeof(bits));
-            bits |= (uint32_t)decimal.negative << 31;      /* signs come at random: no branch */
+            bits |= (uint32_t)decimal.negative << 31; /* signs come at random: no branch */
             memcpy(ret_value, &bits, sizeof(bits));
             return true;
         }
@@ -392,16 +337,16 @@ static inline const char *read_integer(const char *p, uint64_t above, uint64_t b
     return p;
 }
 
-#define INTEGER_READER(name, type, above, below) \
-    static inline const char *name(const char *p, const char *end, type *ret_value, \
-                                   enum number_fault *fault) \
-    { \
-        uint64_t bits = 0; \
-        const char *next = read_integer(p, above, below, &bits, fault); \
-\
-        (void)end; \
-        *ret_value = (type)bits; \
-        return next; \
+#define INTEGER_READER(name, type, above, below)                                                   \
+    static inline const char *name(const char *p, const char *end, type *ret_value,                \
+                                   enum number_fault *fault)                                       \
+    {                                                                                              \
+        uint64_t bits = 0;                                                                         \
+        const char *next = read_integer(p, above, below, &bits, fault);                            \
+                                                                                                   \
+        (void)end;                                                                                 \
+        *ret_value = (type)bits;                                                                   \
+        return next;                                                                               \
     }
 INTEGER_READER(read_int8, int8_t, INT8_MAX, UINT64_C(1) << 7)
 INTEGER_READER(read_int16, int16_t, INT16_MAX, UINT64_C(1) << 15)
@@ -432,36 +377,36 @@ static const char *read_bool(const char *p, const char *end, uint8_t *ret_value,
 }
 
 /* One loop for each type, so that the reader is inlined into it. */
-#define RUN(name, type, reader) \
-    static enum number_fault name(const char **p, const char *end, int64_t room, void *ret_data, \
-                                  int64_t *ret_count) \
-    { \
-        enum number_fault fault = NUMBER_OK; \
-        const char *at = *p, *next; \
-        type *data = ret_data; \
-        int64_t n = 0; \
-\
-        for (;;) { \
-            type value; \
-\
-            next = reader(at, end, &value, &fault); \
-            if (next == NULL) \
-                break; \
-            if (n == room) { \
-                fault = NUMBER_TOO_MANY; \
-                break; \
-            } \
-            data[n++] = value; \
-            at = json_skip_space(next, end); \
-            if (at >= end || *at != ',') { \
-                fault = NUMBER_OK; \
-                break; \
-            } \
-            at = json_skip_space(at + 1, end); \
-        } \
-        *p = at; \
-        *ret_count = n; \
-        return fault; \
+#define RUN(name, type, reader)                                                                    \
+    static enum number_fault name(const char **p, const char *end, int64_t room, void *ret_data,   \
+                                  int64_t *ret_count)                                              \
+    {                                                                                              \
+        enum number_fault fault = NUMBER_OK;                                                       \
+        const char *at = *p, *next;                                                                \
+        type *data = ret_data;                                                                     \
+        int64_t n = 0;                                                                             \
+                                                                                                   \
+        for (;;) {                                                                                 \
+            type value;                                                                            \
+                                                                                                   \
+            next = reader(at, end, &value, &fault);                                                \
+            if (next == NULL)                                                                      \
+                break;                                                                             \
+            if (n == room) {                                                                       \
+                fault = NUMBER_TOO_MANY;                                                           \
+                break;                                                                             \
+            }                                                                                      \
+            data[n++] = value;                                                                     \
+            at = json_skip_space(next, end);                                                       \
+            if (at >= end || *at != ',') {                                                         \
+                fault = NUMBER_OK;                                                                 \
+                break;                                                                             \
+            }                                                                                      \
+            at = json_skip_space(at + 1, end);                                                     \
+        }                                                                                          \
+        *p = at;                                                                                   \
+        *ret_count = n;                                                                            \
+        return fault;                                                                              \
     }
 RUN(run_bool, uint8_t, read_bool)
 RUN(run_uint8, uint8_t, read_uint8)
@@ -477,7 +422,8 @@ RUN(run_bf16, uint16_t, read_bf16)
 RUN(run_fp32, float, read_fp32)
 RUN(run_fp64, double, read_fp64)
 
-static enum number_fault (*const runs[])(const char **, const char *, int64_t, void *, int64_t *) = {
+static enum number_fault (*const runs[])(const char **, const char *, int64_t, void *,
+                                         int64_t *) = {
     [WIRE_BOOL] = run_bool,     [WIRE_UINT8] = run_uint8,   [WIRE_UINT16] = run_uint16,
     [WIRE_UINT32] = run_uint32, [WIRE_UINT64] = run_uint64, [WIRE_INT8] = run_int8,
     [WIRE_INT16] = run_int16,   [WIRE_INT32] = run_int32,   [WIRE_INT64] = run_int64,
@@ -492,68 +438,8 @@ enum number_fault number_scan_run(enum wire_type type, const char **p, const cha
 
     assert((size_t)type < sizeof(runs) / sizeof(runs[0]) && runs[type] != NULL);
     fault = runs[type](p, end, room, ret_data, ret_count);
-    if (fault == NUMBER_SYNTAX && (*p >= end || (!is_digit(**p) && **p != '-' && **p != '+' &&
-                                                 **p != '.')))
+    if (fault == NUMBER_SYNTAX &&
+        (*p >= end || (!is_digit(**p) && **p != '-' && **p != '+' && **p != '.')))
         fault = NUMBER_KIND;
     return fault;
-}
-
-/* What stands at p, for a message. */
-static const char *kind_at(const char *p, const char *end)
-{
-    if (p >= end)
-        return "missing";
-    switch (*p) {
-    case '"':
-        return "a string";
-    case '[':
-        return "an array";
-    case '{':
-        return "an object";
-    case 't':
-    case 'f':
-        return "a boolean";
-    case 'n':
-        return "null";
-    case ',':
-    case ']':
-    case '}':
-        return "missing";
-    default:
-        return "no JSON value";
-    }
-}
-
-bool number_fault_explain(enum number_fault fault, enum wire_type type, const char *p,
-                          const char *end, int64_t element, struct problem *problem)
-{
-    const char *name = wire_type_name(type);
-    const char *stop = p;
-    int length;
-
-    while (stop < end && stop - p < 40 && *stop > ' ' && *stop < 0x7f && strchr(",]}", *stop) == NULL)
-        stop++;
-    length = (int)(stop - p);
-    switch (fault) {
-    case NUMBER_OK:
-        break;
-    case NUMBER_KIND:
-        return problem_set(problem, 400, "bad_tensor", "element %lld is %s, expected %s (%s)",
-                           (long long)element, kind_at(p, end),
-                           type == WIRE_BOOL ? "true or false" : "a number", name);
-    case NUMBER_SYNTAX:
-        return problem_set(problem, 400, "bad_json", "element %lld: '%.*s' is not a JSON number",
-                           (long long)element, length, p);
-    case NUMBER_RANGE:
-        return problem_set(problem, 400, "bad_tensor", "element %lld: %.*s does not fit %s",
-                           (long long)element, length, p, name);
-    case NUMBER_FRACTION:
-        return problem_set(problem, 400, "bad_tensor",
-                           "element %lld: %.*s is not written as an integer, expected %s",
-                           (long long)element, length, p, name);
-    case NUMBER_TOO_MANY:
-        return problem_set(problem, 400, "bad_tensor", "more than %lld elements",
-                           (long long)element);
-    }
-    return false;
 }

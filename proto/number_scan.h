@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * proto/number_scan.h - runs of JSON numbers straight into typed buffers, independent of the locale.
+ * proto/number_scan.h - runs of JSON numbers straight into typed buffers, independent of the
+ * locale.
  *
  * The grammar is RFC 8259's, and for float types also the bare tokens NaN, Infinity and -Infinity.
  * FP32 and FP64 are correctly rounded (as strtof and strtod); FP16 and BF16 are rounded from the
@@ -20,11 +21,11 @@
 
 enum number_fault {
     NUMBER_OK,
-    NUMBER_KIND,        /* not a number at all: a string, array, object, literal, or nothing */
-    NUMBER_SYNTAX,      /* "01", "+1", "1.", ".5", "-", ... */
-    NUMBER_RANGE,       /* does not fit the type */
-    NUMBER_FRACTION,    /* fraction or exponent where the type is an integer */
-    NUMBER_TOO_MANY,    /* more than `room` values */
+    NUMBER_KIND,     /* not a number at all: a string, array, object, literal, or nothing */
+    NUMBER_SYNTAX,   /* "01", "+1", "1.", ".5", "-", ... */
+    NUMBER_RANGE,    /* does not fit the type */
+    NUMBER_FRACTION, /* fraction or exponent where the type is an integer */
+    NUMBER_TOO_MANY, /* more than `room` values */
 };
 
 /* Reads "v, v, v" from *p, up to the first byte (or `end`) that is no comma after a value, into

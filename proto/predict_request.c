@@ -15,8 +15,8 @@ struct predict {
     const struct tensor_spec *specs;
     int n_specs;
     struct message_memory *memory;
-    struct tensor_scan *scans;          /* one for each spec */
-    bool *seen;                         /* one for each spec: named by the object being read */
+    struct tensor_scan *scans; /* one for each spec */
+    bool *seen;                /* one for each spec: named by the object being read */
     size_t bytes_left;
     struct problem *problem;
 };
@@ -47,8 +47,8 @@ static bool start(struct predict *predict, int i, int64_t capacity)
     enum wire_type type = predict->specs[i].type;
     size_t element = type == WIRE_BYTES ? sizeof(struct wire_bytes) : wire_type_bytes(type);
 
-    if (!tensor_scan_start(&predict->scans[i], type, capacity, predict->bytes_left,
-                           predict->memory, predict->problem))
+    if (!tensor_scan_start(&predict->scans[i], type, capacity, predict->bytes_left, predict->memory,
+                           predict->problem))
         return false;
     predict->scans[i].base64 = true;
     predict->bytes_left -= (size_t)capacity * element;
@@ -67,8 +67,8 @@ static bool next_member(struct predict *predict, const char **p, const char *end
                         struct json_string *ret_key, struct json_span *ret_span)
 {
     const char *at = json_skip_space(*p, end);
-    const char *wrong = at < end && *at == '"' ? json_string_read(at, end, ret_key)
-                                               : "a key is missing";
+    const char *wrong =
+        at < end && *at == '"' ? json_string_read(at, end, ret_key) : "a key is missing";
 
     if (wrong != NULL)
         return problem_set(predict->problem, 400, "bad_json", "%s", wrong);
@@ -113,8 +113,8 @@ static bool read_object(struct predict *predict, const char *p, const char *end,
                                (int)(key.end - key.start > 100 ? 100 : key.end - key.start),
                                key.start);
         if (predict->seen[i])
-            return problem_set(predict->problem, 400, "bad_request", "input '%.100s' is given twice",
-                               predict->specs[i].name);
+            return problem_set(predict->problem, 400, "bad_request",
+                               "input '%.100s' is given twice", predict->specs[i].name);
         predict->seen[i] = true;
         named++;
         if (__builtin_mul_overflow(leaves(&span), rows, &capacity))
@@ -129,7 +129,8 @@ static bool read_object(struct predict *predict, const char *p, const char *end,
             if (p < end && *p == '}')
                 return problem_set(predict->problem, 400, "bad_json", "a key is missing");
         } else if (p >= end || *p != '}') {
-            return problem_set(predict->problem, 400, "bad_json", "expected ',' or '}' in an object");
+            return problem_set(predict->problem, 400, "bad_json",
+                               "expected ',' or '}' in an object");
         }
     }
     if (p + 1 != end)
@@ -175,7 +176,8 @@ static bool next_row(const char **p, const char *end, bool first, struct json_sp
 
 static bool bad_list(struct predict *predict)
 {
-    return problem_set(predict->problem, 400, "bad_json", "a value is missing, or the list does not "
+    return problem_set(predict->problem, 400, "bad_json",
+                       "a value is missing, or the list does not "
                        "end with ']'");
 }
 
@@ -248,8 +250,8 @@ static bool take_tensors(struct predict *predict, struct predict_request *reques
 {
     int i;
 
-    request->inputs = message_memory_take(predict->memory,
-                                          (size_t)predict->n_specs * sizeof(request->inputs[0]));
+    request->inputs =
+        message_memory_take(predict->memory, (size_t)predict->n_specs * sizeof(request->inputs[0]));
     if (request->inputs == NULL)
         return no_memory(predict);
     for (i = 0; i < predict->n_specs; i++) {

@@ -56,13 +56,15 @@ static bool check_rows(const struct wire_tensor *outputs, int n_outputs, struct 
         if (outputs[i].rank == 0)
             return problem_set(problem, 400, "bad_request",
                                "output '%.100s' has no rows: ask with 'inputs' instead of "
-                               "'instances'", outputs[i].name);
+                               "'instances'",
+                               outputs[i].name);
         if (outputs[i].dims[0] != outputs[0].dims[0])
-            return problem_set(problem, 400, "bad_request",
-                               "output '%.100s' has %lld rows, '%.100s' has %lld: ask with 'inputs' "
-                               "instead of 'instances'", outputs[i].name,
-                               (long long)outputs[i].dims[0], outputs[0].name,
-                               (long long)outputs[0].dims[0]);
+            return problem_set(
+                problem, 400, "bad_request",
+                "output '%.100s' has %lld rows, '%.100s' has %lld: ask with 'inputs' "
+                "instead of 'instances'",
+                outputs[i].name, (long long)outputs[i].dims[0], outputs[0].name,
+                (long long)outputs[0].dims[0]);
     }
     return true;
 }

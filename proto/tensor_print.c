@@ -70,13 +70,12 @@ static void print_row(struct text *text, const struct wire_tensor *tensor, int64
             print_bytes(text, (const struct wire_bytes *)tensor->data + offset + i, base64);
             continue;
         }
-        if (i % GROUP == 0 &&
-            !text_reserve(text, GROUP * (size_t)(NUMBER_PRINT_BYTES_MAX + 1)))
+        if (i % GROUP == 0 && !text_reserve(text, GROUP * (size_t)(NUMBER_PRINT_BYTES_MAX + 1)))
             return;
         if (i > 0)
             text->data[text->length++] = ',';
-        text->length += print_number(tensor->type, tensor->data, offset + i,
-                                     text->data + text->length);
+        text->length +=
+            print_number(tensor->type, tensor->data, offset + i, text->data + text->length);
     }
 }
 

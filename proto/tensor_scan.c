@@ -12,8 +12,8 @@ bool tensor_scan_start(struct tensor_scan *scan, enum wire_type type, int64_t ca
 {
     size_t element = type == WIRE_BYTES ? sizeof(struct wire_bytes) : wire_type_bytes(type);
 
-    *scan = (struct tensor_scan){.type = type, .capacity = capacity, .leaf_rank = -1,
-                                 .memory = memory};
+    *scan =
+        (struct tensor_scan){.type = type, .capacity = capacity, .leaf_rank = -1, .memory = memory};
     if ((uint64_t)capacity > bytes_max / element)
         return problem_set(problem, 413, "too_large",
                            "%lld elements of %s take more than the %zu bytes left to this request",
@@ -134,9 +134,9 @@ static const char *read_scalars(struct tensor_scan *scan, const char *p, const c
 
     if (scan->type == WIRE_BYTES)
         return read_strings(scan, p, end, problem);
-    fault = number_scan_run(scan->type, &p, end, scan->capacity - scan->count,
-                            (char *)scan->data +
-                                (size_t)scan->count * wire_type_bytes(scan->type), &n);
+    fault =
+        number_scan_run(scan->type, &p, end, scan->capacity - scan->count,
+                        (char *)scan->data + (size_t)scan->count * wire_type_bytes(scan->type), &n);
     scan->count += n;
     if (fault == NUMBER_OK)
         return p;
@@ -150,8 +150,9 @@ static bool close_array(struct tensor_scan *scan, int depth, int64_t n, struct p
     if (scan->dims[depth] >= 0 && scan->dims[depth] != n)
         return problem_set(problem, 400, "bad_tensor",
                            "ragged: an array at depth %d has %lld elements, the first has %lld "
-                           "(before element %lld)", depth + 1, (long long)n,
-                           (long long)scan->dims[depth], (long long)scan->count);
+                           "(before element %lld)",
+                           depth + 1, (long long)n, (long long)scan->dims[depth],
+                           (long long)scan->count);
     scan->dims[depth] = n;
     return true;
 }
@@ -196,9 +197,11 @@ static const char *scan_leaves(struct tensor_scan *scan, const char *p, const ch
 
 static bool unexpected(const char *p, const char *end, int64_t element, struct problem *problem)
 {
-    if (p < end && *p > ' ' && *p < 0x7f)
-        return problem_set(problem, 400, "bad_json", "'%c' where ',' or ']' was expected, before "
-                           "element %lld", *p, (long long)element);
+    if (p<end && * p> ' ' && *p < 0x7f)
+        return problem_set(problem, 400, "bad_json",
+                           "'%c' where ',' or ']' was expected, before "
+                           "element %lld",
+                           *p, (long long)element);
     return problem_set(problem, 400, "bad_json", "expected ',' or ']' before element %lld",
                        (long long)element);
 }
@@ -209,7 +212,7 @@ bool tensor_scan_value(struct tensor_scan *scan, const char *p, const char *end,
     int64_t lengths[WIRE_RANK_MAX];
     int64_t n = 0;
     int depth = 0;
-    bool wanted = true;         /* a value must come, not "]" */
+    bool wanted = true; /* a value must come, not "]" */
 
     do {
         p = json_skip_space(p, end);

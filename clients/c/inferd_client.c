@@ -19,8 +19,8 @@ static const struct wire_limits answer_limits = {
 
 struct inferd_client {
     CURL *curl;
-    char *base;             /* no '/' at the end */
-    char *socket;           /* NULL: TCP */
+    char *base;   /* no '/' at the end */
+    char *socket; /* NULL: TCP */
     int timeout_ms;
     char message[CURL_ERROR_SIZE];
 };
@@ -28,9 +28,9 @@ struct inferd_client {
 /* One exchange. */
 struct call {
     const char *method, *path;
-    const void *body;       /* NULL: none */
+    const void *body; /* NULL: none */
     size_t body_bytes;
-    int64_t header_length;  /* of binary data; -1: JSON */
+    int64_t header_length; /* of binary data; -1: JSON */
     long status;
     struct text answer;
     int64_t answer_header_length;
@@ -193,8 +193,8 @@ static bool fail_with_answer(struct inferd_error *err, const struct call *call)
     if (text != NULL)
         fail(err, (int)call->status, "%s", text);
     else
-        fail(err, (int)call->status, "the server answered %ld to %s %s", call->status,
-             call->method, call->path);
+        fail(err, (int)call->status, "the server answered %ld to %s %s", call->status, call->method,
+             call->path);
     json_decref(root);
     return false;
 }
@@ -271,8 +271,9 @@ static bool succeed_json(struct inferd_client *client, struct call *call, json_t
 /* Percent-encodes all but RFC 3986's unreserved characters. */
 static void append_segment(struct text *path, const char *segment)
 {
-    static const char unreserved[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                     "-._~";
+    static const char unreserved[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        "-._~";
 
     for (; *segment != '\0'; segment++) {
         if (strchr(unreserved, *segment) != NULL)
@@ -340,8 +341,8 @@ bool inferd_client_ready(struct inferd_client *client, bool *ret_ready, struct i
     return ask(client, "/v2/health/ready", ret_ready, err);
 }
 
-bool inferd_client_model_ready(struct inferd_client *client, const char *model,
-                               const char *version, bool *ret_ready, struct inferd_error *err)
+bool inferd_client_model_ready(struct inferd_client *client, const char *model, const char *version,
+                               bool *ret_ready, struct inferd_error *err)
 {
     struct text path;
     bool good;
@@ -378,8 +379,11 @@ bool inferd_client_stats(struct inferd_client *client, const char *model, const 
 bool inferd_client_models(struct inferd_client *client, json_t **ret_models,
                           struct inferd_error *err)
 {
-    struct call call = {.method = "POST", .path = "/v2/repository/index", .body = "{}",
-                        .body_bytes = 2, .header_length = -1};
+    struct call call = {.method = "POST",
+                        .path = "/v2/repository/index",
+                        .body = "{}",
+                        .body_bytes = 2,
+                        .header_length = -1};
 
     return succeed_json(client, &call, ret_models, err);
 }
@@ -463,8 +467,8 @@ bool inferd_client_predict(struct inferd_client *client, const char *model, cons
         choice[i] = binary;
     if (choice != NULL)
         infer_request_encode(&asked, choice, &body, &call.header_length);
-    good = choice != NULL && !body.failed &&
-           inferd_client_model_path(model, version, "/infer", &path);
+    good =
+        choice != NULL && !body.failed && inferd_client_model_path(model, version, "/infer", &path);
     if (!good) {
         fail(err, 0, "out of memory");
     } else {

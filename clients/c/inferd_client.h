@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * clients/c/inferd_client.h - blocking calls to an inference server that speaks the Open Inference
- * Protocol v2, one function a route. A client keeps its connection open; use it from one thread at a
- * time. Strings given are copied; strings returned live in what they were returned with. */
+ * Protocol v2, one function a route. A client keeps its connection open; use it from one thread at
+ * a time. Strings given are copied; strings returned live in what they were returned with. */
 #ifndef CLIENTS_C_INFERD_CLIENT_H
 #define CLIENTS_C_INFERD_CLIENT_H
 
@@ -13,8 +13,8 @@
 struct inferd_client;
 
 struct inferd_error {
-    int status;         /* what the server said; 0: no answer came, or it was no answer */
-    char text[512];     /* the server's own words, or what went wrong on the way */
+    int status;     /* what the server said; 0: no answer came, or it was no answer */
+    char text[512]; /* the server's own words, or what went wrong on the way */
 };
 
 /* `url` is "http://host:port[/prefix]", "https://...", "host:port" or "unix:/path/of.sock". Nothing
@@ -25,14 +25,14 @@ void inferd_client_destroy(struct inferd_client *client);
 /* For the whole of each later call; 30 s at first. */
 void inferd_client_set_timeout(struct inferd_client *client, int timeout_ms);
 
-/* All calls return false with `err` filled when the server refuses or does not answer. A `version` of
- * NULL is the newest. */
+/* All calls return false with `err` filled when the server refuses or does not answer. A `version`
+ * of NULL is the newest. */
 
 /* True also when the answer is no: *ret_ready says. */
 bool inferd_client_live(struct inferd_client *client, bool *ret_live, struct inferd_error *err);
 bool inferd_client_ready(struct inferd_client *client, bool *ret_ready, struct inferd_error *err);
-bool inferd_client_model_ready(struct inferd_client *client, const char *model,
-                               const char *version, bool *ret_ready, struct inferd_error *err);
+bool inferd_client_model_ready(struct inferd_client *client, const char *model, const char *version,
+                               bool *ret_ready, struct inferd_error *err);
 
 /* The answer as it came; give it back with json_decref(). */
 bool inferd_client_metadata(struct inferd_client *client, json_t **ret_metadata,

@@ -52,8 +52,8 @@ bool inferd_model_fetch(struct inferd_client *client, const char *model, const c
         !read_specs(json_object_get(result.metadata, "outputs"), &result.outputs,
                     &result.n_outputs)) {
         err->status = 0;
-        snprintf(err->text, sizeof(err->text), "the metadata of '%.100s' is not as the protocol has it",
-                 model);
+        snprintf(err->text, sizeof(err->text),
+                 "the metadata of '%.100s' is not as the protocol has it", model);
         inferd_model_finish(&result);
         return false;
     }

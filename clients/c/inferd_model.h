@@ -6,7 +6,7 @@
 #include "clients/c/inferd_client.h"
 
 struct inferd_model {
-    json_t *metadata;               /* owner of the names */
+    json_t *metadata; /* owner of the names */
     struct tensor_spec *inputs, *outputs;
     int n_inputs, n_outputs;
 };

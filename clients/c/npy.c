@@ -9,7 +9,7 @@
 
 /* The header of a file: a Python dictionary as text. */
 struct header {
-    char kind;                  /* 'f', 'i', 'u', 'b', 'S', 'U' */
+    char kind; /* 'f', 'i', 'u', 'b', 'S', 'U' */
     size_t item_bytes;
     bool column_major;
     int rank;
@@ -48,7 +48,8 @@ static bool parse_descr(const char *p, struct header *header, struct problem *pr
         return bad(problem, "its header has no simple 'descr': records are not read");
     p++;
     if (*p == '>')
-        return bad(problem, "it is big-endian: save it as array.astype(array.dtype.newbyteorder('<'))");
+        return bad(problem,
+                   "it is big-endian: save it as array.astype(array.dtype.newbyteorder('<'))");
     if (*p != '<' && *p != '|' && *p != '=')
         return bad(problem, "its 'descr' is malformed");
     header->kind = p[1];

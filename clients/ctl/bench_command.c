@@ -19,8 +19,8 @@ struct bench {
     uint64_t end_ns;
     uint32_t *latencies_us;
     size_t n, capacity;
-    long refusals;                  /* answers other than 200 */
-    long failures;                  /* no answer */
+    long refusals; /* answers other than 200 */
+    long failures; /* no answer */
     struct text first_refusal;
 };
 
@@ -28,7 +28,7 @@ struct slot {
     CURL *curl;
     struct bench *bench;
     uint64_t start_ns;
-    struct text answer;             /* the first bytes, for the message */
+    struct text answer; /* the first bytes, for the message */
 };
 
 static uint64_t now_ns(void)
@@ -124,7 +124,7 @@ static bool turn(struct bench *bench, int *running)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
         if (!finish_slot(bench, slot, message->data.result))
             return false;
-        *running = 1;       /* it may have begun again */
+        *running = 1; /* it may have begun again */
     }
     return true;
 }
@@ -228,9 +228,9 @@ static bool prepare(struct bench *bench, struct infer_request *request)
     if (choice != NULL)
         infer_request_encode(request, choice, &bench->body, &bench->header_length);
     bench->headers = curl_slist_append(NULL, "Expect:");
-    bench->headers = curl_slist_append(bench->headers,
-                                       ctl->binary ? "Content-Type: application/octet-stream"
-                                                   : "Content-Type: application/json");
+    bench->headers =
+        curl_slist_append(bench->headers, ctl->binary ? "Content-Type: application/octet-stream"
+                                                      : "Content-Type: application/json");
     if (bench->header_length >= 0) {
         snprintf(line, sizeof(line), "Inference-Header-Content-Length: %lld",
                  (long long)bench->header_length);

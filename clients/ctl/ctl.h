@@ -8,9 +8,9 @@
 /* Exit codes. */
 enum ctl_exit {
     CTL_OK = 0,
-    CTL_REFUSED = 1,        /* the server said no, or "not ready" */
-    CTL_USAGE = 2,          /* the command line, or a file it names */
-    CTL_UNREACHABLE = 3,    /* no answer */
+    CTL_REFUSED = 1,     /* the server said no, or "not ready" */
+    CTL_USAGE = 2,       /* the command line, or a file it names */
+    CTL_UNREACHABLE = 3, /* no answer */
 };
 
 enum { CTL_INPUTS_MAX = 64, CTL_ARGUMENTS_MAX = 2 };
@@ -19,8 +19,8 @@ enum { CTL_INPUTS_MAX = 64, CTL_ARGUMENTS_MAX = 2 };
 struct ctl {
     struct inferd_client *client;
     const char *url;
-    const char *model, *version;            /* version: NULL for the newest */
-    const char *inputs[CTL_INPUTS_MAX];     /* "name=..." */
+    const char *model, *version;        /* version: NULL for the newest */
+    const char *inputs[CTL_INPUTS_MAX]; /* "name=..." */
     int n_inputs;
     bool binary, json;
     int concurrency;

@@ -12,12 +12,12 @@ enum option_bit {
     TAKES_INPUT = 1,
     TAKES_BINARY = 2,
     TAKES_OUTPUT = 4,
-    TAKES_LOAD = 8,         /* --concurrency, --duration-s */
+    TAKES_LOAD = 8, /* --concurrency, --duration-s */
 };
 
 static const struct command {
     const char *name;
-    int models_min, models_max;     /* arguments: MODEL or MODEL/VERSION */
+    int models_min, models_max; /* arguments: MODEL or MODEL/VERSION */
     int options;
     enum ctl_exit (*run)(struct ctl *ctl);
     const char *usage, *help;
@@ -26,12 +26,14 @@ static const struct command {
      "bench MODEL [--concurrency N] [--duration-s S] [--input ...] [--binary]",
      "send predictions and measure them (zeros without --input)"},
     {"load", 1, 1, TAKES_NONE, ctl_load, "load MODEL", "load, or load again"},
-    {"metrics", 0, 0, TAKES_NONE, ctl_metrics, "metrics", "the server's numbers, as Prometheus reads them"},
+    {"metrics", 0, 0, TAKES_NONE, ctl_metrics, "metrics",
+     "the server's numbers, as Prometheus reads them"},
     {"model", 1, 1, TAKES_OUTPUT, ctl_model, "model MODEL", "inputs and outputs of a model"},
     {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
     {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_OUTPUT, ctl_predict,
      "predict MODEL --input NAME=VALUE... [--binary]", "send a prediction and print the answer"},
-    {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]", "exit 0 if the server (the model) is ready, else 1"},
+    {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
+     "exit 0 if the server (the model) is ready, else 1"},
     {"stats", 1, 1, TAKES_NONE, ctl_stats, "stats MODEL", "counts and times of a model"},
     {"unload", 1, 1, TAKES_NONE, ctl_unload, "unload MODEL", "stop serving a model"},
 };
@@ -129,11 +131,14 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
 static const struct option {
     const char *name;
     bool has_value;
-    int bit;            /* that the command must have; 0: any */
+    int bit; /* that the command must have; 0: any */
 } options[] = {
-    {"--binary", false, TAKES_BINARY},   {"--concurrency", true, TAKES_LOAD},
-    {"--duration-s", true, TAKES_LOAD},  {"--input", true, TAKES_INPUT},
-    {"--output", true, TAKES_OUTPUT},    {"--timeout-s", true, 0},
+    {"--binary", false, TAKES_BINARY},
+    {"--concurrency", true, TAKES_LOAD},
+    {"--duration-s", true, TAKES_LOAD},
+    {"--input", true, TAKES_INPUT},
+    {"--output", true, TAKES_OUTPUT},
+    {"--timeout-s", true, 0},
     {"--url", true, 0},
 };
 
@@ -233,8 +238,8 @@ static void split_model(struct ctl *ctl, char *text)
 
 int main(int argc, char **argv)
 {
-    struct ctl ctl = {.url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5,
-                      .timeout_s = 30};
+    struct ctl ctl = {
+        .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30};
     struct line line = {0};
     const struct command *command;
     enum ctl_exit result;

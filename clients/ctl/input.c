@@ -138,7 +138,7 @@ static bool scan_json(const struct text *json, enum wire_type type, struct messa
     return true;
 }
 
-/* To the model's type by way of text: the scanner's rules for ranges and fractions hold here too. */
+/* To the model's type by way of text: the rules for ranges and fractions hold here too. */
 static bool convert(enum wire_type type, struct message_memory *memory, struct wire_tensor *tensor,
                     struct problem *problem)
 {
@@ -242,7 +242,8 @@ static bool fit_shape(const struct tensor_spec *spec, struct wire_tensor *tensor
     size_t used = 0;
     int i;
 
-    if (spec->rank < 0 || (tensor->rank == spec->rank && dims_fit(tensor->dims, spec->dims, spec->rank)))
+    if (spec->rank < 0 ||
+        (tensor->rank == spec->rank && dims_fit(tensor->dims, spec->dims, spec->rank)))
         return true;
     if (tensor->rank == spec->rank - 1 && dims_fit(tensor->dims, spec->dims + 1, tensor->rank) &&
         (spec->dims[0] < 0 || spec->dims[0] == 1)) {
@@ -283,9 +284,10 @@ bool inputs_read(const struct ctl *ctl, const struct inferd_model *model,
                                ctl->inputs[i]);
         spec = inferd_model_input(model, ctl->inputs[i], (size_t)(equals - ctl->inputs[i]));
         if (spec == NULL)
-            return problem_set(problem, 400, "usage", "the model has no input '%.*s'; see "
-                               "inferctl model %.100s", (int)(equals - ctl->inputs[i]),
-                               ctl->inputs[i], ctl->model);
+            return problem_set(problem, 400, "usage",
+                               "the model has no input '%.*s'; see "
+                               "inferctl model %.100s",
+                               (int)(equals - ctl->inputs[i]), ctl->inputs[i], ctl->model);
         tensors[i].name = spec->name;
         if (!read_value(equals + 1, spec->type, memory, &tensors[i], problem) ||
             !fit_shape(spec, &tensors[i], problem)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * clients/ctl/input.h - tensors from the command line: values, JSON, or files, in the type and shape
- * that the model's metadata asks for. */
+ * clients/ctl/input.h - tensors from the command line: values, JSON, or files, in the type and
+ * shape that the model's metadata asks for. */
 #ifndef CLIENTS_CTL_INPUT_H
 #define CLIENTS_CTL_INPUT_H
 

@@ -71,9 +71,9 @@ enum ctl_exit ctl_ready(struct ctl *ctl)
 {
     struct inferd_error err;
     bool ready = false;
-    bool good = ctl->model == NULL
-                    ? inferd_client_ready(ctl->client, &ready, &err)
-                    : inferd_client_model_ready(ctl->client, ctl->model, ctl->version, &ready, &err);
+    bool good = ctl->model == NULL ? inferd_client_ready(ctl->client, &ready, &err)
+                                   : inferd_client_model_ready(ctl->client, ctl->model,
+                                                               ctl->version, &ready, &err);
 
     if (!good)
         return ctl_fail(&err);
