@@ -33,6 +33,8 @@ bool shape_check(const struct shape *shape, size_t element_bytes, size_t *ret_by
         else if (__builtin_mul_overflow(bytes, (size_t)shape->dims[i], &bytes) || bytes > SIZE_MAX / 4)
             return false;
     }
+    if (empty && bytes / (element_bytes == 0 ? 1 : element_bytes) > SHAPE_EMPTY_MAX)
+        return false;
     if (ret_bytes != NULL)
         *ret_bytes = empty ? 0 : bytes;
     return true;

@@ -19,6 +19,10 @@ struct shape {
 int64_t shape_elements(const struct shape *shape);
 /* Product of dims[from] .. dims[to - 1]. */
 int64_t shape_product(const struct shape *shape, int from, int to);
+/* Largest product of the other dimensions of an empty shape: no memory bounds them, but loops run
+ * over them. */
+#define SHAPE_EMPTY_MAX (UINT64_C(1) << 31)
+
 /* True if rank and dims are in range and elements * element_bytes fits in a size_t half;
  * `ret_bytes` (may be NULL) is written only then. */
 bool shape_check(const struct shape *shape, size_t element_bytes, size_t *ret_bytes);

@@ -241,6 +241,8 @@ static enum engine_status col2im_run(const struct op_call *call, struct engine_e
         memset(to->data, 0, tensor_bytes(to));
     for (int d = 0; d < to->shape.rank - 2; d++)
         volume *= tensor_int_at(call->inputs[2], d);
+    if (shape_elements(&from->shape) == 0)         /* the block may be of any size then */
+        return ENGINE_OK;
     for (int64_t place = 0; place < volume; place++) {
         for (int64_t number = 0; number < blocks; number++) {
             const int64_t offset =

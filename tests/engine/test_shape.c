@@ -15,6 +15,8 @@ static const struct {
     {{9, {1, 1, 1, 1, 1, 1, 1, 1}}, 4, false, 0},
     {{2, {16, (INT64_C(1) << 60) + 2}}, 4, false, 0},                     /* wraps to 128 */
     {{3, {INT64_C(1) << 32, INT64_C(1) << 32, 0}}, 1, false, 0},          /* empty, but no order fits */
+    {{2, {0, INT64_C(1) << 31}}, 8, true, 0},
+    {{2, {(INT64_C(1) << 31) + 1, 0}}, 8, false, 0},       /* empty, but long to walk */
     {{1, {INT64_MAX}}, 1, false, 0},
 };
 

@@ -69,6 +69,8 @@ static const struct op_case cases[] = {
      OUT("i64[1,1,1,3] 1 5 4")},
     {"col2im padded", "Col2Im", "pads=I:0,1,0,1; strides=I:1,2", IN("f32[1,2,2] 1 2 3 4", "i64[2] 1 2", "i64[2] 1 2"),
      OUT("f32[1,1,1,2] 3 2")},
+    {"col2im of no images", "Col2Im", NULL,
+     IN("f32[1,0,0]", "i64[2] 1 1", "i64[2] 2147483647 2147483647"), OUT("f32[1,0,1,1]")},
     {"col2im misfit", "Col2Im", NULL, IN("f32[1,4,2] 1 2 3 4 5 6 7 8", "i64[2] 2 2", "i64[2] 2 2"),
      SAYS("expected [N, C * 4, 1]")},
 };
