@@ -13,6 +13,7 @@ struct dynamic {
     size_t bytes_max;              /* of each arena, for texts */
     struct pool *pool;
     int64_t iterations;            /* of all loops of this run */
+    size_t loop_bytes;             /* that loops hold besides, now */
 };
 
 /* Loops in one run may go round this often altogether: an endless loop ends in an error. */

@@ -60,9 +60,9 @@ void weights_unref(struct weights *weights);
 uint64_t weights_id(const struct weights *weights);
 const struct tensor *weights_slot(const struct weights *weights, int slot);
 
-/* A further generation: `count` constant slots (below graph->n_constant_slots, not `host`) get copies
- * of `data` (types and shapes stay), what the prologue makes of them is made anew, all else is shared
- * with `from`. NULL sets `err`. */
+/* A further generation: `count` constant slots of floats (below graph->n_constant_slots and not
+ * `host`: plans rely on the values of all others) get copies of `data` (types and shapes stay), what
+ * the prologue makes of them is made anew, all else is shared with `from`. NULL sets `err`. */
 struct weights *weights_replace(struct weights *from, int count, const int *slots,
                                 const void *const *data, struct engine_error *err);
 

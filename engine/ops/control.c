@@ -120,19 +120,22 @@ static enum engine_status over_budget(const struct loop *loop, size_t bytes,
 static enum engine_status append(struct loop *loop, struct growing *bytes, const void *data,
                                  size_t count, struct engine_error *err)
 {
-    const struct dynamic *dynamic = loop->call->dynamic;
+    struct dynamic *dynamic = loop->call->dynamic;
     size_t room = bytes->room > 0 ? bytes->room : 256;
+    size_t held = dynamic->loop_bytes + arena_bytes(dynamic->arena);
     unsigned char *larger;
 
     while (room - bytes->used < count && room < SIZE_MAX / 4)
         room *= 2;
-    if (room - bytes->used < count || room > dynamic->bytes_max)
-        return over_budget(loop, bytes->used + count, err);
+    if (room - bytes->used < count || held > dynamic->bytes_max ||
+        room - bytes->room > dynamic->bytes_max - held)
+        return over_budget(loop, held + count, err);
     if (room > bytes->room) {
         larger = realloc(bytes->data, room);
         if (larger == NULL)
             return engine_error_set(err, ENGINE_NO_MEMORY, "no memory for %zu bytes of a loop",
                                     room);
+        dynamic->loop_bytes += room - bytes->room;
         bytes->data = larger;
         bytes->room = room;
     }
@@ -167,14 +170,20 @@ static enum engine_status loop_init(struct loop *loop, struct engine_error *err)
     return ENGINE_OK;
 }
 
+static void release(struct loop *loop, struct growing *bytes)
+{
+    loop->call->dynamic->loop_bytes -= bytes->room;
+    free(bytes->data);
+}
+
 static void loop_finish(struct loop *loop)
 {
     if (loop->buffers != NULL)
         for (int i = 0; i < 2 * loop->n_carried; i++)
-            free(loop->buffers[i].data);
+            release(loop, &loop->buffers[i]);
     if (loop->collected != NULL)
         for (int i = 0; i < loop->n_collected; i++)
-            free(loop->collected[i].bytes.data);
+            release(loop, &loop->collected[i].bytes);
 }
 
 static void start_carried(struct loop *loop, int first_input)
