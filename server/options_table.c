@@ -36,7 +36,7 @@ const struct option_def option_table[] = {
     {"queue-delay-us", OPTION_INT, FIELD(queue_delay_us), "0", 0, 1000000, "US", NULL, false,
      "microseconds to wait for a batch to fill; 0 never waits"},
     {"queue-rows-max", OPTION_INT, FIELD(queue_rows_max), "4096", 1, 16777216, "ROWS", NULL, false,
-     "rows that may wait for one model; more are refused with 429"},
+     "rows that may wait for one model; more are refused with 503"},
     {"inline-us-max", OPTION_INT, FIELD(inline_us_max), "100", 0, 1000000, "US", NULL, false,
      "a model whose measured cost is below this many microseconds runs on the network thread "
      "when the daemon is idle; 0 never does"},

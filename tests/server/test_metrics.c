@@ -185,6 +185,31 @@ START_TEST(errors_are_counted_by_reason)
 }
 END_TEST
 
+/* A line "| name | labels |" for each family, in order. */
+START_TEST(the_page_has_every_family)
+{
+    const char *folder = getenv("srcdir");
+    char path[512], line[512], expected[256];
+    const struct metric_family *family = metric_families;
+    FILE *page;
+
+    snprintf(path, sizeof(path), "%s/docs/serving.md", folder != NULL ? folder : ".");
+    page = fopen(path, "r");
+    ck_assert_msg(page != NULL, "%s cannot be opened", path);
+    while (fgets(line, sizeof(line), page) != NULL) {
+        if (strncmp(line, "| inferd_", 9) != 0 && strncmp(line, "| process_", 10) != 0)
+            continue;
+        ck_assert_msg(family->name != NULL, "no family for the line %s", line);
+        snprintf(expected, sizeof(expected), "| %s | %s%s|\n", family->name, family->labels,
+                 family->labels[0] != '\0' ? " " : "");
+        ck_assert_str_eq(line, expected);
+        family++;
+    }
+    fclose(page);
+    ck_assert_msg(family->name == NULL, "'%s' is not on the page", family->name);
+}
+END_TEST
+
 enum { COUNT_THREADS = 4, COUNT_ADDS = 20000 };
 
 static void *count_much(void *arg)
@@ -282,6 +307,7 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, exposition_has_help_and_type_before_samples, 0, 2);
     tcase_add_test(tc, histogram_is_cumulative_and_bounds_are_inclusive);
     tcase_add_test(tc, errors_are_counted_by_reason);
+    tcase_add_test(tc, the_page_has_every_family);
     tcase_add_test(tc, threads_lose_no_count);
     tcase_add_test(tc, statistics_have_tritons_shape);
     suite_add_tcase(suite, tc);
