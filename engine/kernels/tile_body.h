@@ -131,6 +131,8 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
             UNROLL for (int r = 0; r < rows; r++)
                 UNROLL for (int v = 0; v < width; v++)
                     sums[r][v] += left[r][k] * right[v];
+            /* Weights larger than the caches come in at the pace of the products. */
+            __builtin_prefetch(weights + PREFETCH_FLOATS);
             weights += per_panel * VECTOR;
         }
     }

@@ -17,6 +17,11 @@ check_PROGRAMS += %D%/test_conv
 %C%_test_conv_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_conv_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_conv_last
+%C%_test_conv_last_SOURCES = %D%/test_conv_last.c $(CONV_REFERENCE) $(RUN_SUITE)
+%C%_test_conv_last_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_conv_last_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_dtype
 %C%_test_dtype_SOURCES = %D%/test_dtype.c $(RUN_SUITE)
 %C%_test_dtype_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
