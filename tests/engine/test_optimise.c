@@ -290,7 +290,7 @@ static void compare(const struct row *row, int64_t batch, const struct tensor *p
     for (int64_t k = 0; k < count; k++) {
         double expected = tensor_double_at(plain, k), actual = tensor_double_at(fast, k);
 
-        if (!(fabs(actual - expected) <= 2e-5 * (1 + fabs(expected)) + 4e-6 * largest))
+        if (!(fabs(actual - expected) <= 6e-5 * (1 + fabs(expected)) + 4e-6 * largest))
             ck_abort_msg("%s, batch %lld: element %lld is %.9g, without optimiser %.9g", row->name,
                          (long long)batch, (long long)k, actual, expected);
     }
