@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct optimiser {
-    double rate;                   /* already decayed or corrected for the step, as the method asks */
+    double rate;                   /* already decayed or corrected for the step */
     double alpha, beta;            /* Momentum: alpha, beta; Adam: of the first and second moment */
     double epsilon;
     double decay;                  /* norm_coefficient: L2, added to the gradient */

@@ -46,6 +46,7 @@ struct job {
     bool by_line;                  /* the innermost dimension is reduced */
     int64_t n_last;                /* elements of a line, 1 unless by_line */
     int64_t n_row;                 /* outputs side by side, 1 if by_line */
+    int64_t stride;                /* between the elements of neighbouring outputs of a row */
     int tasks;
 };
 
@@ -216,9 +217,16 @@ static void make_nest(struct job *job, const struct shape *shape, uint32_t axes)
         sizes[rank] = shape->dims[d];
         reduced[rank++] = fate;
     }
-    job->n_kept = job->n_reduced = job->n_last = job->n_row = 1;
+    job->n_kept = job->n_reduced = job->n_last = job->n_row = job->stride = 1;
     job->by_line = rank > 0 && reduced[rank - 1];
-    if (rank > 0) {
+    if (job->by_line && rank > 1 && sizes[rank - 1] < SHORT_LINE && job->dtype == job->compute) {
+        /* Short lines are columns of one wide row. */
+        job->by_line = false;
+        job->stride = job->n_reduced = sizes[--rank];
+        job->reduced[job->n_reduced_dims++] = (struct axis){job->n_reduced, 1};
+        job->n_row = sizes[--rank];
+        stride = job->stride * job->n_row;
+    } else if (rank > 0) {
         *(job->by_line ? &job->n_last : &job->n_row) = sizes[rank - 1];
         stride = sizes[--rank];
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/kernels/reduce_body.h - engine/kernels/reduce.c's loops for one type. Included by it alone,
- * for T float, double, int64_t and uint64_t, after it has defined NAME(x), NAME(exp)(n, x) that
+ * engine/kernels/reduce_body.h - engine/kernels/reduce.c's loops for one type. Included by it
+ * alone, for T float, double, int64_t and uint64_t, after it has defined NAME(x), NAME(exp)(n, x) that
  * raises e to each of x in place, NAME(line_of)(pass) (a faster line or NULL), LOWEST, HIGHEST,
  * IS_NEGATIVE, ADD, SUBTRACT and MULTIPLY. Therefore no include guard. */
 
@@ -82,11 +82,16 @@ static const struct NAME(reducer) NAME(reducers)[PASSES] = {
     [PASS_EXP] = {NAME(line_exp), NAME(step_exp), NAME(step_sum), 0},
 };
 
-/* n elements of the tensor at `offset` (in elements) as T: in place, or loaded to `buffer`. */
+/* n elements of the tensor from `offset` on, as T: in place, or loaded to `buffer`. */
 static const T *NAME(elements)(const struct job *job, int64_t offset, int64_t n, T *buffer)
 {
     const char *x = job->x + (size_t)offset * job->size;
 
+    if (job->stride != 1) {
+        for (int64_t i = 0; i < n; i++)
+            buffer[i] = ((const T *)x)[i * job->stride];
+        return buffer;
+    }
     if (job->dtype == job->compute)
         return (const T *)x;
     load_as(job->compute, job->dtype, n, x, buffer);
@@ -187,7 +192,7 @@ static void NAME(reduce_range)(const struct job *job, int64_t first, int64_t las
     for (int64_t output = first; output < last; output++) {
         for (int64_t from = 0; from < job->n_row; from += BLOCK) {
             int64_t count = job->n_row - from < BLOCK ? job->n_row - from : BLOCK;
-            int64_t base = walk.offset + from;
+            int64_t base = walk.offset + from * job->stride;
 
             for (int stage = pass == PASS_EXP ? 0 : 1; stage < 2; stage++) {
                 enum pass now = stage == 0 ? PASS_MAX : pass;

@@ -17,7 +17,7 @@ static void line_f32(enum softmax_kind kind, int64_t n, const float *x, float *y
 
     if (kind == SOFTMAX) {
         sum = vec_exp_sum_f32((size_t)n, most, x, y);
-        vec_normalise_f32((size_t)n, 0.0f, 1.0f / sum, NULL, NULL, y, y);
+        vec_scale_f32((size_t)n, 0.0f, 1.0f / sum, 0.0f, y, y);
         return;
     }
     for (int64_t from = 0; from < n; from += BLOCK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ArgMax and ArgMin: where along an axis the extreme element stands. NaN counts as extreme. */
 #include "engine/kernels/convert.h"
+#include "engine/kernels/vec_math.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/operands.h"
 
@@ -60,6 +61,17 @@ TAKE_LINE(line_f64, double)
 TAKE_LINE(line_i64, int64_t)
 TAKE_LINE(line_u64, uint64_t)
 
+/* The common case, the first of the largest of a line of floats: find it, then where it stands. */
+static int64_t first_largest(int64_t n, const float *x)
+{
+    float most = vec_max_f32((size_t)n, x);
+    int64_t i = 0;
+
+    while (most != most ? x[i] == x[i] : x[i] != most)
+        i++;
+    return i;
+}
+
 typedef void take_fn(const struct extreme_params *params, int64_t n, const void *elements,
                      int64_t place, void *extremes, int64_t *places);
 
@@ -102,11 +114,15 @@ static enum engine_status extreme_run(const struct op_call *call, struct engine_
 
     (void)err;
     shape_axis(params->axis, x->shape.rank, &axis);
-    outer = shape_product(&x->shape, 0, axis);
+    outer = shape_elements(&x->shape) == 0 ? 0 : shape_product(&x->shape, 0, axis);
     n = x->shape.rank == 0 ? 1 : x->shape.dims[axis];
     inner = shape_product(&x->shape, axis + 1, x->shape.rank);
     take = pick(compute, inner == 1);
     for (int64_t o = 0; o < outer; o++, data += (size_t)(n * inner) * size, places += inner) {
+        if (inner == 1 && x->dtype == DTYPE_F32 && !params->least && !params->last) {
+            *places = first_largest(n, (const float *)data);
+            continue;
+        }
         for (int64_t i = 0; inner == 1 && i < n; i += BLOCK) {
             int64_t count = n - i < BLOCK ? n - i : BLOCK;
 

@@ -100,7 +100,8 @@ BINARY_ROW(mod_row_u64, uint64_t, uint64_t, b == 0 ? 0 : a % b)
 
 static const struct rows mod_rows[2] = {
     {.f32 = mod_row_f32, .f64 = mod_row_f64, .i64 = mod_row_i64, .u64 = mod_row_u64, .heavy = true},
-    {.f32 = fmod_row_f32, .f64 = fmod_row_f64, .i64 = fmod_row_i64, .u64 = mod_row_u64, .heavy = true},
+    {.f32 = fmod_row_f32, .f64 = fmod_row_f64, .i64 = fmod_row_i64, .u64 = mod_row_u64,
+     .heavy = true},
 };
 
 static enum engine_status mod_init(const struct op_init *init, struct engine_error *err)
@@ -153,7 +154,8 @@ static void pow_f32(int64_t n, const void *const *inputs, const int64_t *steps, 
     fn(n, inputs, steps, output, arg);
 }
 
-static const struct rows pow_rows = {.f32 = pow_f32, .f64 = pow_f64, .i64 = pow_i64, .u64 = pow_i64, .heavy = true};
+static const struct rows pow_rows = {
+    .f32 = pow_f32, .f64 = pow_f64, .i64 = pow_i64, .u64 = pow_i64, .heavy = true};
 
 static enum engine_status pow_run(const struct op_call *call, struct engine_error *err)
 {

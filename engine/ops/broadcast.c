@@ -104,10 +104,11 @@ static void run_rows(const struct job *job, int64_t first, int64_t last, int64_t
             offsets[k] += index[d] * nest->strides[k][d];
     }
     for (int64_t row = first; row < last; row++) {
+        char *output = job->output + (size_t)(row * nest->dims[inner] + from) * job->output_size;
+
         for (int k = 0; k < job->n_inputs; k++)
             inputs[k] = job->inputs[k] + (size_t)offsets[k] * job->input_sizes[k];
-        job->fn(to - from, inputs, steps,
-                job->output + (size_t)(row * nest->dims[inner] + from) * job->output_size, job->arg);
+        job->fn(to - from, inputs, steps, output, job->arg);
         for (int d = inner - 1; d >= 0; d--) {
             for (int k = 0; k < job->n_inputs; k++)
                 offsets[k] += nest->strides[k][d];

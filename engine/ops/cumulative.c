@@ -72,7 +72,8 @@ static void run_line(const struct walk *walk, const char *x, char *y)
 
     for (int64_t done = 0; done < walk->n; done += CONVERT_CHUNK) {
         int64_t count = walk->n - done < CONVERT_CHUNK ? walk->n - done : CONVERT_CHUNK;
-        size_t offset = (size_t)(walk->params->reverse ? walk->n - done - count : done) * walk->size;
+        int64_t at = walk->params->reverse ? walk->n - done - count : done;
+        size_t offset = (size_t)at * walk->size;
 
         load_as(walk->compute, walk->dtype, count, x + offset, items);
         running(walk, count, items, &total);
@@ -117,7 +118,7 @@ static enum engine_status cumulative_run(const struct op_call *call, struct engi
     walk.size = dtype_size(x->dtype);
     walk.n = x->shape.dims[axis];
     walk.inner = shape_product(&x->shape, axis + 1, x->shape.rank);
-    outer = shape_product(&x->shape, 0, axis);
+    outer = shape_elements(&x->shape) == 0 ? 0 : shape_product(&x->shape, 0, axis);
     for (int64_t o = 0; o < outer; o++) {
         size_t offset = (size_t)(o * walk.n * walk.inner) * walk.size;
 

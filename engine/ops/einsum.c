@@ -170,9 +170,9 @@ static bool step(const struct einsum_form *form, const struct operand *operand,
     return false;
 }
 
-/* sum: the sum over some labels from `offset` on; none of them is empty. copy: the operand into `to`
- * in an order, summed over `sum`, which may be empty. `outer` is the order without its innermost
- * label, along which there are n elements `stride` apart. */
+/* sum: the sum over some labels from `offset` on; none of them is empty. copy: the operand into
+ * `to` in an order, summed over `sum`, which may be empty. `outer` is the order without its
+ * innermost label, along which there are n elements `stride` apart. */
 #define GATHER(name, type) \
     static type name##_sum(const struct einsum_form *form, const struct operand *operand, \
                            const struct order *sum, int64_t offset) \
@@ -216,6 +216,8 @@ static void gather(const struct einsum_form *form, enum dtype dtype, const struc
 
     for (int i = 0; i < outer.n; i++)
         rows *= form->sizes[outer.labels[i]];
+    if (rows == 0 || n == 0)
+        return;
     if (extent(form, summed) == 0)
         memset(to, 0, (size_t)(rows * n) * dtype_size(dtype));
     else if (dtype == DTYPE_F32)

@@ -48,6 +48,8 @@ static enum engine_status trilu_run(const struct op_call *call, struct engine_er
     char *to = call->outputs[0]->data;
 
     (void)err;
+    if (columns == 0)
+        return ENGINE_OK;
     /* Diagonals beyond the matrix are all alike. */
     k = k < -rows ? -rows : k > columns ? columns : k;
     for (int64_t row = 0; row < total; row++) {
@@ -103,8 +105,8 @@ static enum engine_status det_infer(struct op_infer *infer, struct engine_error 
     if (shape.rank < 2 || shape.dims[shape.rank - 1] != shape.dims[shape.rank - 2])
         return op_fail(infer->node, err, "%s is no stack of square matrices",
                        shape_text(&shape, text, sizeof(text)));
-    infer->scratch_bytes = (size_t)shape_product(&shape, shape.rank - 2, shape.rank) * sizeof(double);
     shape.rank -= 2;
+    infer->scratch_bytes = (size_t)(shape.dims[shape.rank] * shape.dims[shape.rank]) * sizeof(double);
     infer_output(infer, 0, infer->inputs[0].dtype, &shape);
     return ENGINE_OK;
 }

@@ -157,6 +157,8 @@ static struct group_norm by_channel(const struct shape *shape)
         norm.channels = shape->dims[1];
     if (shape->rank > 2)
         norm.plane = shape_product(shape, 2, shape->rank);
+    if (norm.channels == 0 || norm.plane == 0)
+        norm.images = 0;           /* there is nothing to walk through */
     return norm;
 }
 
@@ -230,7 +232,8 @@ static enum engine_status layer_infer(struct op_infer *infer, struct engine_erro
         if (!dtype_is_float(infer->inputs[i].dtype) || !shape_broadcast(&rest, given, &joined) ||
             !shape_equal(&joined, &rest))
             return op_fail(infer->node, err, "input %d (%s%s) does not broadcast to %s", i,
-                           dtype_name(infer->inputs[i].dtype), shape_text(given, other, sizeof(other)),
+                           dtype_name(infer->inputs[i].dtype),
+                           shape_text(given, other, sizeof(other)),
                            shape_text(&rest, text, sizeof(text)));
     }
     infer_output(infer, 0, infer->inputs[0].dtype, &shape);
@@ -271,6 +274,8 @@ static enum engine_status layer_run_wide(const struct op_call *call, struct engi
     }
     norm.mean = call->n_outputs > 1 ? call->outputs[1] : NULL;
     norm.inverse = call->n_outputs > 2 ? call->outputs[2] : NULL;
+    if (norm.n == 0 && norm.mean == NULL && norm.inverse == NULL)
+        return ENGINE_OK;
     norm.tasks = norm.rows < threads || norm.rows * norm.n / threads < GRAIN ? 1 : threads;
     pool_run(norm.tasks == 1 ? NULL : call->pool, norm.tasks,
              is_double ? f64_layer_rows : f32_layer_rows, &norm);

@@ -128,11 +128,13 @@ static void NAME(batch)(const struct op_call *call, const struct batch_params *p
 
         NAME(channel_moments)(norm, call->inputs[0]->data, batch_mean, batch_variance);
         for (int64_t c = 0; c < n; c++) {
+            T next_mean = mean[c] * momentum + batch_mean[c] * (1 - momentum);
+            T next_variance = variance[c] * momentum + batch_variance[c] * (1 - momentum);
+
             if (call->n_outputs > 1 && call->outputs[1] != NULL)
-                NAME(store)(call->outputs[1], c, mean[c] * momentum + batch_mean[c] * (1 - momentum));
+                NAME(store)(call->outputs[1], c, next_mean);
             if (call->n_outputs > 2 && call->outputs[2] != NULL)
-                NAME(store)(call->outputs[2], c,
-                            variance[c] * momentum + batch_variance[c] * (1 - momentum));
+                NAME(store)(call->outputs[2], c, next_variance);
         }
         mean = batch_mean;
         variance = batch_variance;

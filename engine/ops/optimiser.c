@@ -3,6 +3,7 @@
  * T, then all parameters, all gradients and all states; outputs all parameters, then all states. */
 #include "engine/kernels/optimiser.h"
 
+#include "engine/kernels/convert.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/operands.h"
 
@@ -50,8 +51,10 @@ static enum engine_status optimiser_infer(struct op_infer *infer, struct engine_
     if (infer->n_inputs != 2 + n * kinds || infer->n_outputs != n * (params->states + 1))
         return op_fail(infer->node, err, "%d inputs and %d outputs do not make whole parameters",
                        infer->n_inputs, infer->n_outputs);
-    if (shape_elements(&infer->inputs[0].shape) != 1 || shape_elements(&infer->inputs[1].shape) != 1)
-        return op_fail(infer->node, err, "R or T has more than one element");
+    for (int i = 0; i < 2; i++)
+        if (shape_elements(&infer->inputs[i].shape) != 1 ||
+            compute_dtype(infer->inputs[i].dtype) == DTYPE_NONE)
+            return op_fail(infer->node, err, "%s is not one number", i == 0 ? "R" : "T");
     for (int i = 0; i < n; i++) {
         const struct tensor *x = &infer->inputs[2 + i];
 

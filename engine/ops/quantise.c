@@ -162,7 +162,7 @@ static void walk_grid(const struct op_call *call, chunk_fn *chunk)
     struct grid grid = grid_of(call->params, &x->shape, &scale->shape);
     float items[CONVERT_CHUNK], scales[CONVERT_CHUNK], zeros[CONVERT_CHUNK];
 
-    for (int64_t row = 0; row < grid.outer * grid.n; row++)
+    for (int64_t row = 0; grid.inner != 0 && row < grid.outer * grid.n; row++)
         for (int64_t k = 0; k < grid.inner; k += CONVERT_CHUNK) {
             int64_t count = grid.inner - k < CONVERT_CHUNK ? grid.inner - k : CONVERT_CHUNK;
             int64_t at = row * grid.inner + k;

@@ -88,11 +88,14 @@ static enum engine_status fill_run(const struct op_call *call, struct engine_err
     for (int64_t at = 0; at < n; at += CONVERT_CHUNK) {
         int64_t count = n - at < CONVERT_CHUNK ? n - at : CONVERT_CHUNK;
 
-        for (int64_t i = 0; i < count; i++)
-            items[i] = params->normal
-                           ? params->first + params->second * random_normal(seed, (uint64_t)(at + i))
-                           : params->first + (params->second - params->first) *
-                                                 random_uniform(seed, (uint64_t)(at + i));
+        for (int64_t i = 0; i < count; i++) {
+            uint64_t index = (uint64_t)(at + i);
+
+            items[i] = params->first + (params->normal
+                                            ? params->second * random_normal(seed, index)
+                                            : (params->second - params->first) *
+                                                  random_uniform(seed, index));
+        }
         store_f64(y->dtype, count, items, (char *)y->data + (size_t)at * dtype_size(y->dtype));
     }
     return ENGINE_OK;

@@ -94,12 +94,14 @@ static const struct rows sqrt_rows = {.f32 = sqrt_f32, .f32_wide = sqrt_wide, .f
 RUN(sqrt)
 
 UNARY_ROW(reciprocal_f64, double, double, 1.0 / a)
-static const struct rows reciprocal_rows = {.f32 = reciprocal_f32, .f32_wide = reciprocal_wide, .f64 = reciprocal_f64};
+static const struct rows reciprocal_rows = {
+    .f32 = reciprocal_f32, .f32_wide = reciprocal_wide, .f64 = reciprocal_f64};
 RUN(reciprocal)
 
 UNARY_ROW(neg_f64, double, double, -a)
 UNARY_ROW(neg_i64, int64_t, int64_t, 0 - (uint64_t)a)
-static const struct rows neg_rows = {.f32 = neg_f32, .f32_wide = neg_wide, .f64 = neg_f64, .i64 = neg_i64};
+static const struct rows neg_rows = {
+    .f32 = neg_f32, .f32_wide = neg_wide, .f64 = neg_f64, .i64 = neg_i64};
 RUN(neg)
 
 UNARY_ROW(abs_f64, double, double, fabs(a))

@@ -176,6 +176,8 @@ static enum engine_status where_run(const struct op_call *call, struct engine_er
 
 static enum engine_status where_infer(struct op_infer *infer, struct engine_error *err)
 {
+    if ((DTYPES_ANY & DTYPE_BIT(infer->inputs[1].dtype)) == 0)
+        return op_fail(infer->node, err, "X is %s", dtype_name(infer->inputs[1].dtype));
     if (infer->inputs[1].dtype != infer->inputs[2].dtype)
         return op_fail(infer->node, err, "X is %s, Y is %s", dtype_name(infer->inputs[1].dtype),
                        dtype_name(infer->inputs[2].dtype));

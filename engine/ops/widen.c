@@ -12,8 +12,8 @@ static bool is_narrow(enum dtype dtype)
     return compute != DTYPE_NONE && compute != dtype;
 }
 
-/* Bytes of the tensor once widened, rounded up so that what follows is aligned. An absurd shape, which
- * the executor has yet to refuse, counts as none. */
+/* Bytes of the tensor once widened, rounded up so that what follows is aligned. An absurd shape,
+ * which the executor has yet to refuse, counts as none. */
 static size_t widened_bytes(const struct tensor *tensor)
 {
     size_t bytes;

@@ -382,7 +382,8 @@ static const struct op_case cases[] = {
      OUT("f32[2] 3 3")},
     {"clip, half", "Clip", NULL, IN("f16[3] -1 0.5 7", "f16[] 0", "f16[] 6"),
      OUT("f16[3] 0 0.5 6")},
-    {"clip, bound of other type", "Clip", NULL, IN("f32[1] 1", "i32[] 1"), SAYS("is not one float")},
+    {"clip, bound of other type", "Clip", NULL, IN("f32[1] 1", "i32[] 1"),
+     SAYS("is not one float")},
     {"clip, two bounds", "Clip", NULL, IN("f32[1] 1", "f32[2] 1 2"), SAYS("is not one float")},
 
     {"cumulative sum", "CumSum", NULL, IN("f32[2,3] 1 2 3 4 5 6", "i32[] 1"),

@@ -128,7 +128,8 @@ START_TEST(agrees_with_double)
                 double actual = (double)((float *)y.data)[base + i * inner];
 
                 if (!(fabs(actual - exact) <= 2e-6 * (1.0 + fabs(exact))))
-                    ck_abort_msg("n %d inner %d: %g, expected %g", (int)n, (int)inner, actual, exact);
+                    ck_abort_msg("n %d inner %d: %g, expected %g", (int)n, (int)inner, actual,
+                                 exact);
             }
         }
     }

@@ -190,7 +190,8 @@ START_TEST(special_values)
         kernels[k](7, specials, y);
         for (int i = 0; i < 7; i++)
             ck_assert_msg((isnan(y[i]) && isnan(expected[k][i])) ||
-                              (y[i] == expected[k][i] && !signbit(y[i]) == !signbit(expected[k][i])),
+                              (y[i] == expected[k][i] &&
+                               !signbit(y[i]) == !signbit(expected[k][i])),
                           "%s kernel %d of %g is %g, expected %g", cpu_isa_name(isa), k,
                           (double)specials[i], (double)y[i], (double)expected[k][i]);
     }
@@ -253,7 +254,8 @@ START_TEST(sums_and_maxima)
         ck_assert_msg(fabs((double)vec_sum_squares_f32(n, 0.5f, x) - squares) < 1e-3,
                       "squares of %zu", n);
         ck_assert_msg(fabs((double)vec_sum_abs_f32(n, x) - absolute) < 1e-4, "sizes of %zu", n);
-        ck_assert_msg(fabs((double)vec_exp_sum_f32(n, 2.0f, x, y) - powers) < 1e-4, "exp of %zu", n);
+        ck_assert_msg(fabs((double)vec_exp_sum_f32(n, 2.0f, x, y) - powers) < 1e-4, "exp of %zu",
+                      n);
         ck_assert_msg(vec_max_f32(n, x) == most, "most of %zu", n);
         memcpy(moved + 3, x, n * sizeof(*x));
         ck_assert(vec_sum_f32(n, moved + 3) == vec_sum_f32(n, x));
