@@ -3,5 +3,7 @@
 dist_check_SCRIPTS += \
 	%D%/test_clients.py \
 	%D%/test_daemon.py \
-	%D%/test_hard_http.py
-EXTRA_DIST += tests/support/daemon.py tests/support/daemon_fixture.py tests/support/onnx_writer.py
+	%D%/test_hard_http.py \
+	%D%/test_infer.py \
+	%D%/test_repository.py
+EXTRA_DIST += %D%/run tests/support/daemon.py tests/support/daemon_fixture.py tests/support/onnx_writer.py

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 def build_folder():
     """Where the daemon was built: of $INFERD, the program, as tests/http/run sets it."""
-    return pathlib.Path(os.environ.get("INFERD", "./inferd")).parent
+    return pathlib.Path(os.environ.get("INFERD", "./inferd")).resolve().parent
 
 
 def free_port():
