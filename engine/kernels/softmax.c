@@ -95,7 +95,7 @@ HARDMAX_LINE(hardmax_f64, double)
 void softmax_f32(enum softmax_kind kind, int64_t outer, int64_t n, int64_t inner, const float *x,
                  float *y)
 {
-    if (n == 0)
+    if (n == 0 || inner == 0)
         return;
     for (int64_t o = 0; o < outer; o++, x += n * inner, y += n * inner) {
         if (kind == HARDMAX)
@@ -112,7 +112,7 @@ void softmax_f32(enum softmax_kind kind, int64_t outer, int64_t n, int64_t inner
 void softmax_f64(enum softmax_kind kind, int64_t outer, int64_t n, int64_t inner, const double *x,
                  double *y)
 {
-    if (n == 0)
+    if (n == 0 || inner == 0)
         return;
     for (int64_t o = 0; o < outer; o++, x += n * inner, y += n * inner)
         for (int64_t k = 0; k < inner; k++) {

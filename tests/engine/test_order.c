@@ -16,6 +16,9 @@ static const struct op_case cases[] = {
     {"argmin", "ArgMin", "axis=i:-1; keepdims=i:0", IN("u8[2,3] 7 3 3 5 6 5"), OUT("i64[2] 1 0")},
     {"argmin, last, down", "ArgMin", "select_last_index=i:1", IN("f64[2,2] 1 2 1 3"),
      OUT("i64[1,2] 1 0")},
+    {"argmax of a line", "ArgMax", "axis=i:0; keepdims=i:0",
+     IN("f32[20] 1 2 3 4 5 6 7 8 9 10 11 40 13 14 15 16 17 40 19 20"), OUT("i64[] 11")},
+    {"argmax of -infinity", "ArgMax", NULL, IN("f32[3] -inf -inf -inf"), OUT("i64[1] 0")},
     {"argmax with NaN", "ArgMax", NULL, IN("f32[4] 1 nan 9 nan"), OUT("i64[1] 1")},
     {"argmin with NaN, last", "ArgMin", "select_last_index=i:1", IN("f32[4] 1 nan -9 nan"),
      OUT("i64[1] 3")},
@@ -67,6 +70,50 @@ static const struct op_case cases[] = {
 START_TEST(rows)
 {
     op_case_check(&cases[_i]);
+}
+END_TEST
+
+/* Nothing beside half a billion somethings: nobody may loop over the latter. */
+static const struct op_case empties[] = {
+    {NULL, "Add", NULL, IN("f32[500000000,3,0]", "f32[] 1"),
+     OUT("f32[500000000,3,0]")},
+    {NULL, "Softmax", "axis=i:1", IN("f32[500000000,3,0]"),
+     OUT("f32[500000000,3,0]")},
+    {NULL, "CumSum", NULL, IN("f32[500000000,3,0]", "i64[] 1"),
+     OUT("f32[500000000,3,0]")},
+    {NULL, "Trilu", NULL, IN("f32[500000000,3,0]"), OUT("f32[500000000,3,0]")},
+    {NULL, "ArgMax", "axis=i:1", IN("f32[500000000,3,0]"),
+     OUT("i64[500000000,1,0]")},
+    {NULL, "TopK", "axis=i:1", IN("f32[500000000,3,0]", "i64[1] 2"),
+     OUT("f32[500000000,2,0]", "i64[500000000,2,0]")},
+    {NULL, "ReduceSum", NULL, IN("f32[500000000,3,0]", "i64[1] 1"),
+     OUT("f32[500000000,1,0]")},
+    {NULL, "ReduceSum", NULL, IN("f32[500000000,3,0]", "i64[2] 0 2"), OUT("f32[1,3,1] 0 0 0")},
+    {NULL, "LayerNormalization", NULL, IN("f32[500000000,0]", "f32[0]"),
+     OUT("f32[500000000,0]")},
+    {NULL, "BatchNormalization", NULL,
+     IN("f32[500000000,1,0]", "f32[1] 1", "f32[1] 1", "f32[1] 1", "f32[1] 1"),
+     OUT("f32[500000000,1,0]")},
+    {NULL, "GroupNormalization", "num_groups=i:1",
+     IN("f32[500000000,1,0]", "f32[1] 1", "f32[1] 1"), OUT("f32[500000000,1,0]")},
+    {NULL, "LRN", "size=i:1", IN("f32[500000000,1,0]"), OUT("f32[500000000,1,0]")},
+    {NULL, "MeanVarianceNormalization", "axes=I:2", IN("f32[500000000,0,2]"),
+     OUT("f32[500000000,0,2]")},
+    {NULL, "QuantizeLinear", NULL, IN("f32[500000000,1,0]", "f32[1] 1"),
+     OUT("u8[500000000,1,0]")},
+    {NULL, "QuantizeLinear", NULL, IN("f32[500000000,2,0]", "f32[2] 1 1"),
+     OUT("u8[500000000,2,0]")},
+    {NULL, "Einsum", "equation=s:ij->ji", IN("f32[500000000,0]"),
+     OUT("f32[0,500000000]")},
+    {NULL, "Einsum", "equation=s:ij,jk->k", IN("f32[500000000,0]", "f32[0,2]"),
+     OUT("f32[2] 0 0")},
+    {NULL, "SoftmaxCrossEntropyLoss", NULL, IN("f32[500000000,1,0]", "i64[500000000,0]"),
+     OUT("f32[] nan")},
+};
+
+START_TEST(empty_tensors_end_at_once)
+{
+    op_case_check(&empties[_i]);
 }
 END_TEST
 
@@ -194,6 +241,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("rows");
 
     tcase_add_loop_test(tc, rows, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_loop_test(tc, empty_tensors_end_at_once, 0, sizeof(empties) / sizeof(empties[0]));
     tcase_add_test(tc, topk_agrees_with_sorting);
     tcase_add_loop_test(tc, random_tensors, 0, 3);
     tcase_add_test(tc, chances);
