@@ -131,6 +131,9 @@ static int64_t walk(int64_t dim, int64_t start, int64_t end, int64_t step, int64
 {
     int64_t count = 0;
 
+    *ret_first = 0;
+    if (dim == 0)
+        return 0;
     start = start < 0 ? start + dim : start;
     end = end < 0 ? end + dim : end;
     if (step > 0) {
