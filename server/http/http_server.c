@@ -88,7 +88,7 @@ struct http_server *http_server_create(const struct http_server_config *config,
             http_server_destroy(server);
             return NULL;
         }
-    for (int i = server->n_loops - 1; i >= 0; i--)     /* the one that accepts comes last */
+    for (int i = server->n_loops - 1; i >= 0; i--) /* the one that accepts comes last */
         if (!http_loop_start(&server->loops[i], problem)) {
             http_server_destroy(server);
             return NULL;
@@ -98,8 +98,9 @@ struct http_server *http_server_create(const struct http_server_config *config,
 
 void http_server_check_drained(struct http_server *server)
 {
-    if (atomic_load(&server->draining) && !atomic_load(&server->listening) && atomic_load(&server->n_connections) == 0 &&
-        !atomic_exchange(&server->drained, true) && server->config.drained != NULL)
+    if (atomic_load(&server->draining) && !atomic_load(&server->listening) &&
+        atomic_load(&server->n_connections) == 0 && !atomic_exchange(&server->drained, true) &&
+        server->config.drained != NULL)
         server->config.drained(server->config.arg);
 }
 
