@@ -9,30 +9,30 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* A thread's tasks: a round's number above, how many of them have been taken below. Whoever takes the
- * next one raises the count; a thread that is late for its round finds another number and takes
- * nothing. On a cache line of its own. */
+/* A thread's tasks: a round's number above, how many of them are left below. Whoever takes one
+ * lowers the count. Both are in one word, so that a thread that is late for its round finds nothing
+ * left of it, or another number, whatever the caller prepares meanwhile. On a cache line of its
+ * own. */
 struct share {
-    _Alignas(64) _Atomic uint64_t taken;
+    _Alignas(64) _Atomic uint64_t left;
 };
 
-/* A round of work is announced by raising `round`. Everybody first takes the tasks of his own share,
- * then what is left of the others'. All spin for a while before they sleep, since the next layer's
- * work mostly comes within microseconds. */
+/* A round of work is announced by raising `round`. Everybody first takes the tasks of his own
+ * share, then what is left of the others'. All spin for a while before they sleep, since the next
+ * layer's work mostly comes within microseconds. */
 struct pool {
     int threads;
     int64_t spin_ns;
-    _Atomic int tasks;
     void (*_Atomic fn)(void *arg, int task, int thread);
     void *_Atomic arg;
     _Atomic uint32_t round;
-    _Atomic int finished;          /* tasks of this round */
+    _Atomic int finished; /* tasks of this round */
     _Atomic int sleepers;
     _Atomic bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     int started;
-    struct share *shares;          /* one for each thread */
+    struct share *shares; /* one for each thread */
     struct helper {
         struct pool *pool;
         int index;
@@ -61,18 +61,14 @@ static void relax(void)
  * is finished, so what the pool says of it stands still. */
 static int take_task(struct pool *pool, uint32_t round, int owner)
 {
-    _Atomic uint64_t *taken = &pool->shares[owner].taken;
-    uint64_t seen = atomic_load_explicit(taken, memory_order_acquire);
+    _Atomic uint64_t *left = &pool->shares[owner].left;
+    uint64_t seen = atomic_load_explicit(left, memory_order_acquire);
 
-    for (;;) {
-        int64_t task = owner + (int64_t)(uint32_t)seen * pool->threads;
-
-        if (seen >> 32 != round || task >= atomic_load_explicit(&pool->tasks, memory_order_relaxed))
-            return -1;
-        if (atomic_compare_exchange_weak_explicit(taken, &seen, seen + 1, memory_order_acquire,
+    while (seen >> 32 == round && (uint32_t)seen > 0)
+        if (atomic_compare_exchange_weak_explicit(left, &seen, seen - 1, memory_order_acquire,
                                                   memory_order_acquire))
-            return (int)task;
-    }
+            return owner + (int)((uint32_t)seen - 1) * pool->threads;
+    return -1;
 }
 
 static void run_round(struct pool *pool, uint32_t round, int thread)
@@ -81,7 +77,10 @@ static void run_round(struct pool *pool, uint32_t round, int thread)
         int owner = (thread + i) % pool->threads, task;
 
         while ((task = take_task(pool, round, owner)) >= 0) {
-            pool->fn(pool->arg, task, thread);
+            void (*fn)(void *arg, int task, int thread) =
+                atomic_load_explicit(&pool->fn, memory_order_relaxed);
+
+            fn(atomic_load_explicit(&pool->arg, memory_order_relaxed), task, thread);
             atomic_fetch_add_explicit(&pool->finished, 1, memory_order_release);
         }
     }
@@ -129,13 +128,17 @@ static void *helper_main(void *arg)
     }
 }
 
-/* The shares are stored last: who sees them sees the work too. */
-static uint32_t announce(struct pool *pool)
+/* The shares are stored after the work: who sees them sees the work too. */
+static uint32_t announce(struct pool *pool, int tasks)
 {
     uint32_t round = atomic_load_explicit(&pool->round, memory_order_relaxed) + 1;
 
-    for (int i = 0; i < pool->threads; i++)
-        atomic_store_explicit(&pool->shares[i].taken, (uint64_t)round << 32, memory_order_release);
+    for (int i = 0; i < pool->threads; i++) {
+        int count = tasks > i ? (tasks - i + pool->threads - 1) / pool->threads : 0;
+
+        atomic_store_explicit(&pool->shares[i].left, (uint64_t)round << 32 | (uint32_t)count,
+                              memory_order_release);
+    }
     atomic_store(&pool->round, round);
     if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->lock);
@@ -160,7 +163,7 @@ struct pool *pool_create(int threads, int spin_us)
         return NULL;
     }
     for (int i = 0; i < threads; i++)
-        atomic_init(&pool->shares[i].taken, 0);
+        atomic_init(&pool->shares[i].left, 0);
     pool->threads = threads;
     pool->spin_ns = (int64_t)spin_us * 1000;
     pthread_mutex_init(&pool->lock, NULL);
@@ -182,7 +185,7 @@ void pool_destroy(struct pool *pool)
     if (pool == NULL)
         return;
     atomic_store(&pool->stopping, true);
-    announce(pool);
+    announce(pool, 0);
     for (int i = 0; i < pool->started; i++)
         pthread_join(pool->helpers[i].thread, NULL);
     pthread_cond_destroy(&pool->wake);
@@ -207,10 +210,9 @@ void pool_run(struct pool *pool, int tasks, void (*fn)(void *arg, int task, int 
     }
     /* Nobody can take a task before announce(), and the last round's have all been finished. */
     atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->tasks, tasks, memory_order_relaxed);
     atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
     atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
-    run_round(pool, announce(pool), 0);
+    run_round(pool, announce(pool, tasks), 0);
     while (atomic_load_explicit(&pool->finished, memory_order_acquire) < tasks) {
         relax();
         /* A helper that has taken a task may have lost its core meanwhile: offer ours. */

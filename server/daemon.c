@@ -118,14 +118,16 @@ static int start_parts(struct daemon *daemon)
     return start_http(daemon);
 }
 
-/* No connection is left, so no handler runs any more; replies that are still to come need http. */
+/* No connection is left, so no handler runs any more; replies that are still to come need http, whose
+ * threads flush the scheduler until they are joined. */
 static void stop_parts(struct daemon *daemon)
 {
     if (daemon->scheduler != NULL)
-        scheduler_destroy(daemon->scheduler);
+        scheduler_stop(daemon->scheduler);
     if (daemon->registry != NULL)
         registry_destroy(daemon->registry);
     http_server_destroy(daemon->http);
+    scheduler_destroy(daemon->scheduler);
     lifecycle_finish(daemon);
     if (daemon->metrics != NULL)
         metrics_destroy(daemon->metrics);

@@ -321,10 +321,8 @@ void scheduler_close(struct scheduler *scheduler)
     pthread_mutex_unlock(&scheduler->lock);
 }
 
-void scheduler_destroy(struct scheduler *scheduler)
+void scheduler_stop(struct scheduler *scheduler)
 {
-    if (scheduler == NULL)
-        return;
     scheduler_close(scheduler);
     pthread_mutex_lock(&scheduler->lock);
     scheduler->stopping = true;
@@ -337,6 +335,15 @@ void scheduler_destroy(struct scheduler *scheduler)
         pthread_join(scheduler->watch_thread, NULL);
     assert(scheduler->batcher.jobs == 0);
     metrics_add(scheduler->metrics, METRIC_WORKERS, -scheduler->n_started);
+    scheduler->n_started = 0;
+    scheduler->watch_started = false;
+}
+
+void scheduler_destroy(struct scheduler *scheduler)
+{
+    if (scheduler == NULL)
+        return;
+    scheduler_stop(scheduler);
     for (int i = 0; i < scheduler->n_workers; i++)
         worker_destroy(scheduler->workers[i].worker);
     for (int i = 0; i < INLINE_WORKERS_MAX; i++)

@@ -37,6 +37,9 @@ struct scheduler *scheduler_create(const struct options *options, struct log *lo
                                    struct metrics *metrics, struct problem *problem);
 /* From now on every submit is refused with 503. Returns at once. */
 void scheduler_close(struct scheduler *scheduler);
+/* Closes, finishes what is queued (what has passed its deadline: 504) and stops the threads; submit, queue
+ * and flush may still be called, and refuse or do nothing. */
+void scheduler_stop(struct scheduler *scheduler);
 /* Closes, finishes what is queued (what has passed its deadline: 504), stops the threads. */
 void scheduler_destroy(struct scheduler *scheduler);
 /* Predictions queued or under way. */
