@@ -39,8 +39,8 @@ static bool margin_set(struct margin *margin, int64_t dim, int64_t before, int64
 {
     int64_t out;
 
-    if (before == INT64_MIN || __builtin_add_overflow(dim, before, &out) || __builtin_add_overflow(out, after, &out) ||
-        out < 0)
+    if (before == INT64_MIN || __builtin_add_overflow(dim, before, &out) ||
+        __builtin_add_overflow(out, after, &out) || out < 0)
         return false;
     margin->out = out;
     margin->from = before < 0 ? -before : 0;

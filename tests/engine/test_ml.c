@@ -23,11 +23,13 @@
 static const struct op_case cases[] = {
     {"scaler", ML "Scaler", "offset=F:1,2; scale=F:2,0.5", IN("i64[2,2] 1 2 3 6"),
      OUT("f32[2,2] 0 0 4 2")},
-    {"scaler for all", ML "Scaler", "offset=F:1; scale=F:2", IN("f64[1,2] 1 2"), OUT("f32[1,2] 0 2")},
+    {"scaler for all", ML "Scaler", "offset=F:1; scale=F:2", IN("f64[1,2] 1 2"),
+     OUT("f32[1,2] 0 2")},
     {"scaler width", ML "Scaler", "offset=F:1,2,3; scale=F:1", IN("f32[1,2] 1 2"),
      SAYS("3 offsets and 1 scales for 2 features")},
     {"normalizer max", ML "Normalizer", NULL, IN("f32[2,2] 1 2 0 0"), OUT("f32[2,2] 0.5 1 0 0")},
-    {"normalizer l1", ML "Normalizer", "norm=s:L1", IN("f32[1,2] -1 3"), OUT("f32[1,2] -0.25 0.75")},
+    {"normalizer l1", ML "Normalizer", "norm=s:L1", IN("f32[1,2] -1 3"),
+     OUT("f32[1,2] -0.25 0.75")},
     {"normalizer l2", ML "Normalizer", "norm=s:L2", IN("i32[2] -3 4"), OUT("f32[2] -0.6 0.8")},
     {"normalizer norm", ML "Normalizer", "norm=s:L3", IN("f32[1] 1"), SAYS("norm 'L3'")},
     {"binarizer", ML "Binarizer", "threshold=f:1", IN("f32[3] 0 1 2"), OUT("f32[3] 0 0 1")},
@@ -37,8 +39,8 @@ static const struct op_case cases[] = {
      IN("i64[3] -1 0 -1"), OUT("i64[3] 7 0 7")},
     {"imputer other type", ML "Imputer", "imputed_value_int64s=I:7", IN("f32[1] 1"),
      SAYS("0 imputed values of type float")},
-    {"vectorizer", ML "FeatureVectorizer", "inputdimensions=I:1,3", IN("f32[2,2] 1 2 3 4", "f32[2,2] 5 6 7 8"),
-     OUT("f32[2,4] 1 5 6 0 3 7 8 0")},
+    {"vectorizer", ML "FeatureVectorizer", "inputdimensions=I:1,3",
+     IN("f32[2,2] 1 2 3 4", "f32[2,2] 5 6 7 8"), OUT("f32[2,4] 1 5 6 0 3 7 8 0")},
     {"extractor", ML "ArrayFeatureExtractor", NULL, IN("str[2,3] a b c d e f", "i64[2] 2 0"),
      OUT("str[2,2] c a f d")},
     {"extractor of a list", ML "ArrayFeatureExtractor", NULL, IN("f32[3] 1 2 3", "i64[1] 1"),
@@ -47,8 +49,9 @@ static const struct op_case cases[] = {
      SAYS("index 3")},
     {"extractor before", ML "ArrayFeatureExtractor", NULL, IN("f32[1,3] 1 2 3", "i64[1] -1"),
      SAYS("index -1")},
-    {"encoder", ML "LabelEncoder", "keys_strings=S:a,b,a; values_int64s=I:1,2,3; default_int64=i:-7",
-     IN("str[4] b a c a"), OUT("i64[4] 2 3 -7 3")},
+    {"encoder", ML "LabelEncoder",
+     "keys_strings=S:a,b,a; values_int64s=I:1,2,3; default_int64=i:-7", IN("str[4] b a c a"),
+     OUT("i64[4] 2 3 -7 3")},
     {"encoder of nan", ML "LabelEncoder", "keys_floats=F:nan,0; values_strings=S:none,zero",
      IN("f32[3] nan -0.0 1"), OUT("str[3] none zero _Unused")},
     {"encoder of tensors", ML "LabelEncoder",
@@ -89,48 +92,51 @@ static const struct op_case cases[] = {
      IN("f32[2,2] 1 1 0 2"), OUT("f32[2,2] 3.5 7 4.5 8")},
     {"regressor probit", ML "LinearRegressor", "coefficients=F:1; post_transform=s:PROBIT",
      IN("f32[3,1] 0.5 0.975 0.158655254"), OUT("f32[3,1] 0 1.959964 -1"), .tolerance = 1e-5},
-    {"regressor uneven", ML "LinearRegressor", "coefficients=F:1,2,3; targets=i:2", IN("f32[1,1] 1"),
-     SAYS("3 coefficients")},
+    {"regressor uneven", ML "LinearRegressor", "coefficients=F:1,2,3; targets=i:2",
+     IN("f32[1,1] 1"), SAYS("3 coefficients")},
     {"tree", ML "TreeEnsembleRegressor",
      TREE_NODES TREE_VOTES("target") "target_ids=I:0,0,0; target_weights=F:10,20,30; n_targets=i:1",
      IN(TREE_ROWS), OUT("f32[4,1] 10 20 20 30")},
     {"tree with base", ML "TreeEnsembleRegressor",
-     TREE_NODES TREE_VOTES("target")
-     "target_ids=I:0,1,0; target_weights=F:10,20,30; n_targets=i:2; base_values=F:1,2",
+     TREE_NODES TREE_VOTES(
+         "target") "target_ids=I:0,1,0; target_weights=F:10,20,30; n_targets=i:2; base_values=F:1,2",
      IN(TREE_ROWS), OUT("f32[4,2] 11 2 1 22 1 22 31 2")},
     {"tree of nan", ML "TreeEnsembleRegressor",
-     TREE_NODES TREE_VOTES("target")
-     "nodes_missing_value_tracks_true=I:1,0,0,0,0; target_ids=I:0,0,0; target_weights=F:10,20,30",
+     TREE_NODES TREE_VOTES(
+         "target") "nodes_missing_value_tracks_true=I:1,0,0,0,0; target_ids=I:0,0,0;"
+         " target_weights=F:10,20,30",
      IN("f32[2,2] nan nan 5 nan"), OUT("f32[2,1] 20 30")},
     {"two trees", ML "TreeEnsembleRegressor",
      "nodes_treeids=I:3,1; nodes_nodeids=I:0,0; nodes_featureids=I:0,0; nodes_values=F:0,0; "
      "nodes_modes=S:LEAF,LEAF; nodes_truenodeids=I:0,0; nodes_falsenodeids=I:0,0; "
      "target_treeids=I:1,3; target_nodeids=I:0,0; target_ids=I:0,0; target_weights=F:2,5; "
-     "aggregate_function=s:AVERAGE", IN("f32[1,1] 0"), OUT("f32[1,1] 3.5")},
+     "aggregate_function=s:AVERAGE",
+     IN("f32[1,1] 0"), OUT("f32[1,1] 3.5")},
     {"least of trees", ML "TreeEnsembleRegressor",
      "nodes_treeids=I:0,1; nodes_nodeids=I:0,0; nodes_featureids=I:0,0; nodes_values=F:0,0; "
      "nodes_modes=S:LEAF,LEAF; nodes_truenodeids=I:0,0; nodes_falsenodeids=I:0,0; "
      "target_treeids=I:0,1; target_nodeids=I:0,0; target_ids=I:0,0; target_weights=F:2,-5; "
-     "aggregate_function=s:MIN", IN("f32[1,1] 0"), OUT("f32[1,1] -5")},
+     "aggregate_function=s:MIN",
+     IN("f32[1,1] 0"), OUT("f32[1,1] -5")},
     {"tree of classes", ML "TreeEnsembleClassifier",
      TREE_NODES TREE_VOTES("class") "class_ids=I:0,1,2; class_weights=F:1,1,1; "
-     "classlabels_strings=S:a,b,c", IN(TREE_ROWS),
-     OUT("str[4] a b b c", "f32[4,3] 1 0 0 0 1 0 0 1 0 0 0 1")},
+                                    "classlabels_strings=S:a,b,c",
+     IN(TREE_ROWS), OUT("str[4] a b b c", "f32[4,3] 1 0 0 0 1 0 0 1 0 0 0 1")},
     {"tree of probabilities", ML "TreeEnsembleClassifier",
      TREE_NODES TREE_VOTES("class") "class_ids=I:0,0,0; class_weights=F:0.25,0.5,0.75; "
-     "classlabels_int64s=I:5,6", IN(TREE_ROWS),
-     OUT("i64[4] 5 5 5 6", "f32[4,2] 0.75 0.25 0.5 0.5 0.5 0.5 0.25 0.75")},
+                                    "classlabels_int64s=I:5,6",
+     IN(TREE_ROWS), OUT("i64[4] 5 5 5 6", "f32[4,2] 0.75 0.25 0.5 0.5 0.5 0.5 0.25 0.75")},
     {"tree of margins", ML "TreeEnsembleClassifier",
      TREE_NODES TREE_VOTES("class") "class_ids=I:0,0,0; class_weights=F:-1,0,1; "
-     "classlabels_int64s=I:5,6; post_transform=s:LOGISTIC", IN(TREE_ROWS),
-     OUT("i64[4] 5 5 5 6",
-         "f32[4,2] 0.7310586 0.2689414 0.5 0.5 0.5 0.5 0.2689414 0.7310586")},
+                                    "classlabels_int64s=I:5,6; post_transform=s:LOGISTIC",
+     IN(TREE_ROWS),
+     OUT("i64[4] 5 5 5 6", "f32[4,2] 0.7310586 0.2689414 0.5 0.5 0.5 0.5 0.2689414 0.7310586")},
     {"tree too wide", ML "TreeEnsembleRegressor",
      TREE_NODES TREE_VOTES("target") "target_ids=I:0,0,0; target_weights=F:10,20,30",
      IN("f32[1,1] 1"), SAYS("1 columns, the trees ask for 2")},
     {"tree target", ML "TreeEnsembleRegressor",
-     TREE_NODES TREE_VOTES("target") "target_ids=I:0,1,0; target_weights=F:10,20,30",
-     IN(TREE_ROWS), SAYS("target 1 of 1")},
+     TREE_NODES TREE_VOTES("target") "target_ids=I:0,1,0; target_weights=F:10,20,30", IN(TREE_ROWS),
+     SAYS("target 1 of 1")},
     {"tree in a circle", ML "TreeEnsembleRegressor",
      "nodes_treeids=I:0,0; nodes_nodeids=I:0,1; nodes_featureids=I:0,0; nodes_values=F:1,0; "
      "nodes_modes=S:BRANCH_LEQ,BRANCH_LT; nodes_truenodeids=I:1,0; nodes_falsenodeids=I:1,0; "
@@ -157,22 +163,25 @@ static const struct op_case cases[] = {
      IN("f32[1,1] 3"), SAYS("leaf 1 is for target 1")},
     {"svm regressor", ML "SVMRegressor",
      "kernel_type=s:RBF; kernel_params=F:0.5,0,0; n_supports=i:2; support_vectors=F:0,0,1,1; "
-     "coefficients=F:1,-2; rho=F:0.25", IN("f32[1,2] 0 0"), OUT("f32[1,1] 0.5142411")},
+     "coefficients=F:1,-2; rho=F:0.25",
+     IN("f32[1,2] 0 0"), OUT("f32[1,1] 0.5142411")},
     {"svm linear regressor", ML "SVMRegressor", "coefficients=F:1,2; rho=F:0.5", IN("f32[1,2] 3 4"),
      OUT("f32[1,1] 11.5")},
     {"svm one class", ML "SVMRegressor", "coefficients=F:1; rho=F:-2; one_class=i:1",
      IN("f32[2,1] 1 3"), OUT("f32[2,1] -1 1")},
     {"svm of two classes", ML "SVMClassifier",
      "vectors_per_class=I:1,1; support_vectors=F:1,-1; coefficients=F:0.5,-0.5; rho=F:0; "
-     "classlabels_ints=I:3,4", IN("f32[2,1] 2 -1"), OUT("i64[2] 3 4", "f32[2,2] -2 2 1 -1")},
+     "classlabels_ints=I:3,4",
+     IN("f32[2,1] 2 -1"), OUT("i64[2] 3 4", "f32[2,2] -2 2 1 -1")},
     {"svm probabilities", ML "SVMClassifier",
      "vectors_per_class=I:1,1; support_vectors=F:1,-1; coefficients=F:0.5,-0.5; rho=F:0; "
-     "prob_a=F:-1; prob_b=F:0; classlabels_strings=S:a,b", IN("f32[1,1] 2"),
-     OUT("str[1] a", "f32[1,2] 0.880797 0.119203"), .tolerance = 5e-3},
+     "prob_a=F:-1; prob_b=F:0; classlabels_strings=S:a,b",
+     IN("f32[1,1] 2"), OUT("str[1] a", "f32[1,2] 0.880797 0.119203"), .tolerance = 5e-3},
     {"svm width", ML "SVMRegressor", "coefficients=F:1,2; rho=F:0.5", IN("f32[1,3] 3 4 5"),
      SAYS("3 columns, expected 2")},
-    {"svm short", ML "SVMRegressor", "n_supports=i:3; support_vectors=F:1,2,3; coefficients=F:1; rho=F:0",
-     IN("f32[1,1] 3"), SAYS("3 support vectors")},
+    {"svm short", ML "SVMRegressor",
+     "n_supports=i:3; support_vectors=F:1,2,3; coefficients=F:1; rho=F:0", IN("f32[1,1] 3"),
+     SAYS("3 support vectors")},
 };
 
 START_TEST(rows)

@@ -18,7 +18,8 @@ static const struct row {
     const char *name, *text, *steps;
 } rows[] = {
     {"MatMul", "in x f32[N,5]; const w f32[5,7] ~; y = MatMul(x,w); out y", "PackedGemm"},
-    {"MatMul of a stack", "in x f32[N,3,5]; const w f32[5,7] ~; y = MatMul(x,w); out y", "PackedGemm"},
+    {"MatMul of a stack", "in x f32[N,3,5]; const w f32[5,7] ~; y = MatMul(x,w); out y",
+     "PackedGemm"},
     {"MatMul, weights on the left", "in x f32[5,N]; const w f32[3,5] ~; y = MatMul(w,x); out y",
      "MatMul"},
     {"MatMul, stack of weights", "in x f32[N,5]; const w f32[2,5,3] ~; y = MatMul(x,w); out y",
@@ -28,13 +29,16 @@ static const struct row {
      "PackedGemm"},
     {"MatMul, bias, residual, activation",
      "in x f32[N,5]; in r f32[N,7]; const w f32[5,7] ~; const b f32[7] ~; m = MatMul(x,w);"
-     "a = Add(m,b); s = Add(r,a); y = Relu(s); out y", "PackedGemm"},
+     "a = Add(m,b); s = Add(r,a); y = Relu(s); out y",
+     "PackedGemm"},
     {"residual that broadcasts",
      "in x f32[N,5]; const r f32[1,7] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r);"
-     "y = Tanh(s); out y", "PackedGemm"},
+     "y = Tanh(s); out y",
+     "PackedGemm"},
     {"residual with more dimensions",
      "in x f32[N,5]; const r f32[3,1,7] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r);"
-     "y = Relu(s); out y", "PackedGemm"},
+     "y = Relu(s); out y",
+     "PackedGemm"},
     {"a column is no bias",
      "in x f32[4,5]; const r f32[4,1] ~; const w f32[5,7] ~; m = MatMul(x,w); s = Add(m,r); out s",
      "PackedGemm"},
@@ -56,119 +60,177 @@ static const struct row {
      "Mul PackedGemm"},
     {"Gemm, scalar C", "in x f32[N,5]; const c f32[] 3; const w f32[5,7] ~; y = Gemm(x,w,c); out y",
      "PackedGemm"},
-    {"Gemm, x transposed", "in x f32[5,N]; const w f32[5,7] ~; y = Gemm(x,w) transA=1; out y", "Gemm"},
+    {"Gemm, x transposed", "in x f32[5,N]; const w f32[5,7] ~; y = Gemm(x,w) transA=1; out y",
+     "Gemm"},
     {"double stays", "in x f64[N,5]; const w f64[5,2] ~; y = MatMul(x,w); out y", "MatMul"},
-    {"Clip", "in x f32[N,5]; const w f32[5,7] ~; const l f32[] -0.5; const h f32[] 0.5;"
-             "m = MatMul(x,w); y = Clip(m,l,h); out y", "PackedGemm"},
-    {"Clip, one bound", "in x f32[N,5]; const w f32[5,7] ~; const h f32[] 0.5;"
-                        "m = MatMul(x,w); y = Clip(m,,h); out y", "PackedGemm"},
-    {"LeakyRelu", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = LeakyRelu(m) alpha=0.2; out y",
+    {"Clip",
+     "in x f32[N,5]; const w f32[5,7] ~; const l f32[] -0.5; const h f32[] 0.5;"
+     "m = MatMul(x,w); y = Clip(m,l,h); out y",
      "PackedGemm"},
-    {"Sigmoid", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Sigmoid(m); out y", "PackedGemm"},
-    {"Gelu", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Gelu(m); out y", "PackedGemm"},
+    {"Clip, one bound",
+     "in x f32[N,5]; const w f32[5,7] ~; const h f32[] 0.5;"
+     "m = MatMul(x,w); y = Clip(m,,h); out y",
+     "PackedGemm"},
+    {"LeakyRelu",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = LeakyRelu(m) alpha=0.2; out y",
+     "PackedGemm"},
+    {"Sigmoid", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Sigmoid(m); out y",
+     "PackedGemm"},
+    {"Gelu", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = Gelu(m); out y",
+     "PackedGemm"},
     {"HardSigmoid", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = HardSigmoid(m); out y",
      "PackedGemm"},
     {"HardSwish", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); y = HardSwish(m); out y",
      "PackedGemm"},
-    {"Swish spelled out", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); s = Sigmoid(m);"
-                          "y = Mul(m,s); out y", "PackedGemm"},
-    {"HardSwish spelled out", "in x f32[N,5]; s = HardSigmoid(x) alpha=0.16666667 beta=0.5;"
-                              "y = Mul(s,x); out y", "HardSwish"},
+    {"Swish spelled out",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); s = Sigmoid(m);"
+     "y = Mul(m,s); out y",
+     "PackedGemm"},
+    {"HardSwish spelled out",
+     "in x f32[N,5]; s = HardSigmoid(x) alpha=0.16666667 beta=0.5;"
+     "y = Mul(s,x); out y",
+     "HardSwish"},
     {"HardSigmoid of another slope", "in x f32[N,5]; s = HardSigmoid(x); y = Mul(s,x); out y",
      "HardSigmoid Mul"},
-    {"second activation stays", "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); a = Relu(m);"
-                                "y = Tanh(a); out y", "PackedGemm Tanh"},
-    {"two layers", "in x f32[N,5]; const w f32[5,7] ~; const b f32[7] ~; const v f32[7,3] ~;"
-                   "m = MatMul(x,w); a = Add(m,b); r = Relu(a); y = MatMul(r,v); out y",
+    {"second activation stays",
+     "in x f32[N,5]; const w f32[5,7] ~; m = MatMul(x,w); a = Relu(m);"
+     "y = Tanh(a); out y",
+     "PackedGemm Tanh"},
+    {"two layers",
+     "in x f32[N,5]; const w f32[5,7] ~; const b f32[7] ~; const v f32[7,3] ~;"
+     "m = MatMul(x,w); a = Add(m,b); r = Relu(a); y = MatMul(r,v); out y",
      "PackedGemm PackedGemm"},
-    {"product of constants", "in x f32[N,5]; const w f32[5,7] ~; const v f32[7,5] ~;"
-                             "p = MatMul(w,v); y = MatMul(x,p); out y", "MatMul"},
+    {"product of constants",
+     "in x f32[N,5]; const w f32[5,7] ~; const v f32[7,5] ~;"
+     "p = MatMul(w,v); y = MatMul(x,p); out y",
+     "MatMul"},
 
-    {"Identity, Dropout", "in x f32[N,5]; a = Identity(x); b = Dropout(a); y = Relu(b); out y", "Relu"},
-    {"Identity of weights", "in x f32[N,5]; const w f32[5,7] ~; v = Identity(w); y = MatMul(x,v); out y",
-     "PackedGemm"},
-    {"Transpose that keeps", "in x f32[N,5]; a = Transpose(x) perm=0,1; y = Relu(a); out y", "Relu"},
+    {"Identity, Dropout", "in x f32[N,5]; a = Identity(x); b = Dropout(a); y = Relu(b); out y",
+     "Relu"},
+    {"Identity of weights",
+     "in x f32[N,5]; const w f32[5,7] ~; v = Identity(w); y = MatMul(x,v); out y", "PackedGemm"},
+    {"Transpose that keeps", "in x f32[N,5]; a = Transpose(x) perm=0,1; y = Relu(a); out y",
+     "Relu"},
     {"Transpose that does not", "in x f32[N,5]; a = Transpose(x) perm=1,0; y = Relu(a); out y",
      "Transpose Relu"},
-    {"Pad of nothing", "in x f32[N,5]; const p i64[4] 0 0 0 0; a = Pad(x,p); y = Relu(a); out y", "Relu"},
+    {"Pad of nothing", "in x f32[N,5]; const p i64[4] 0 0 0 0; a = Pad(x,p); y = Relu(a); out y",
+     "Relu"},
     {"Pad of something", "in x f32[N,5]; const p i64[4] 0 0 0 1; a = Pad(x,p); y = Relu(a); out y",
      "Pad Relu"},
     {"Cast that keeps", "in x f32[N,5]; a = Cast(x) to=1; y = Relu(a); out y", "Relu"},
     {"unread", "in x f32[N,5]; a = Exp(x); b = Tanh(a); y = Relu(x); out y", "Relu"},
 
-    {"Gelu by Erf", "in x f32[N,5]; const r f32[] 1.4142135; const one f32[] 1; const h f32[] 0.5;"
-                    "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y", "Gelu"},
-    {"Gelu by Erf, half first", "in x f32[N,5]; const r f32[] 0.70710678; const one f32[] 1;"
+    {"Gelu by Erf",
+     "in x f32[N,5]; const r f32[] 1.4142135; const one f32[] 1; const h f32[] 0.5;"
+     "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y",
+     "Gelu"},
+    {"Gelu by Erf, half first",
+     "in x f32[N,5]; const r f32[] 0.70710678; const one f32[] 1;"
      "const h f32[] 0.5; d = Mul(r,x); e = Erf(d); s = Add(one,e); m = Mul(h,x); y = Mul(m,s); out y",
      "Gelu"},
-    {"Gelu by Tanh", "in x f32[N,5]; const c f32[] 0.044715; const three f32[] 3; const one f32[] 1;"
+    {"Gelu by Tanh",
+     "in x f32[N,5]; const c f32[] 0.044715; const three f32[] 3; const one f32[] 1;"
      "const r f32[] 0.7978845608; const h f32[] 0.5; p = Pow(x,three); q = Mul(p,c); a = Add(x,q);"
-     "b = Mul(a,r); t = Tanh(b); s = Add(t,one); m = Mul(h,x); y = Mul(m,s); out y", "Gelu"},
-    {"not Gelu", "in x f32[N,5]; const r f32[] 1.5; const one f32[] 1; const h f32[] 0.5;"
-                 "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y",
+     "b = Mul(a,r); t = Tanh(b); s = Add(t,one); m = Mul(h,x); y = Mul(m,s); out y",
+     "Gelu"},
+    {"not Gelu",
+     "in x f32[N,5]; const r f32[] 1.5; const one f32[] 1; const h f32[] 0.5;"
+     "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y",
      "Div Erf Add Mul Mul"},
-    {"Gelu behind a product", "in x f32[N,5]; const w f32[5,5] ~; const r f32[] 1.4142135;"
+    {"Gelu behind a product",
+     "in x f32[N,5]; const w f32[5,5] ~; const r f32[] 1.4142135;"
      "const one f32[] 1; const h f32[] 0.5; z = MatMul(x,w); d = Div(z,r); e = Erf(d); s = Add(e,one);"
-     "m = Mul(z,s); y = Mul(m,h); out y", "PackedGemm"},
+     "m = Mul(z,s); y = Mul(m,h); out y",
+     "PackedGemm"},
 
-    {"LayerNormalization", "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] -1;"
+    {"LayerNormalization",
+     "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] -1;"
      "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Pow(d,two);"
      "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y",
      "LayerNormalization"},
-    {"LayerNormalization, mean read elsewhere", "in x f32[N,6]; const eps f32[] 0.001; const ax i64[1] -1;"
+    {"LayerNormalization, mean read elsewhere",
+     "in x f32[N,6]; const eps f32[] 0.001; const ax i64[1] -1;"
      "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Mul(d,d);"
      "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y;"
-     "out mean", "ReduceMean LayerNormalization"},
-    {"not the last axis", "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] 0;"
+     "out mean",
+     "ReduceMean LayerNormalization"},
+    {"not the last axis",
+     "in x f32[N,6]; const two f32[] 2; const eps f32[] 0.001; const ax i64[1] 0;"
      "const g f32[6] ~; const b f32[6] ~; mean = ReduceMean(x,ax); d = Sub(x,mean); p = Pow(d,two);"
      "v = ReduceMean(p,ax); e = Add(v,eps); s = Sqrt(e); n = Div(d,s); k = Mul(n,g); y = Add(k,b); out y",
      "ReduceMean Sub Pow ReduceMean Add Sqrt Div Mul Add"},
 
-    {"Gemm and BatchNormalization", "in x f32[N,5]; const w f32[7,5] ~; const c f32[7] ~;"
+    {"Gemm and BatchNormalization",
+     "in x f32[N,5]; const w f32[7,5] ~; const c f32[7] ~;"
      "const s f32[7] ~; const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2;"
-     "g = Gemm(x,w,c) transB=1; y = BatchNormalization(g,s,b,m,v); out y", "PackedGemm"},
+     "g = Gemm(x,w,c) transB=1; y = BatchNormalization(g,s,b,m,v); out y",
+     "PackedGemm"},
 
-    {"Conv", "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const b f32[7] ~; y = Conv(x,w,b) pads=1,1,1,1; out y",
+    {"Conv",
+     "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const b f32[7] ~; y = Conv(x,w,b) pads=1,1,1,1; out y",
      "Transpose PackedConv Transpose"},
-    {"Conv, BatchNormalization, Relu", "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const s f32[7] ~;"
+    {"Conv, BatchNormalization, Relu",
+     "in x f32[N,3,9,8]; const w f32[7,3,3,3] ~; const s f32[7] ~;"
      "const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2; c = Conv(x,w);"
-     "n = BatchNormalization(c,s,b,m,v); y = Relu(n); out y", "Transpose PackedConv Transpose"},
-    {"ConvTranspose and BatchNormalization", "in x f32[N,3,5,4]; const w f32[3,7,3,3] ~; const s f32[7] ~;"
+     "n = BatchNormalization(c,s,b,m,v); y = Relu(n); out y",
+     "Transpose PackedConv Transpose"},
+    {"ConvTranspose and BatchNormalization",
+     "in x f32[N,3,5,4]; const w f32[3,7,3,3] ~; const s f32[7] ~;"
      "const b f32[7] ~; const m f32[7] ~; const v f32[7] 1 2 3 0.5 1 1 2; c = ConvTranspose(x,w);"
-     "y = BatchNormalization(c,s,b,m,v); out y", "ConvTranspose"},
-    {"residual block", "in x f32[N,8,6,7]; const w f32[8,8,3,3] ~; const v f32[8,8,1,1] ~; const b f32[8] ~;"
+     "y = BatchNormalization(c,s,b,m,v); out y",
+     "ConvTranspose"},
+    {"residual block",
+     "in x f32[N,8,6,7]; const w f32[8,8,3,3] ~; const v f32[8,8,1,1] ~; const b f32[8] ~;"
      "c = Conv(x,w,b) pads=1,1,1,1; r = Relu(c); d = Conv(r,v); s = Add(d,x); t = Add(s,r); y = Relu(t);"
-     "out y", "Transpose PackedConv PackedConv Add Relu Transpose"},
-    {"pools follow", "in x f32[N,3,9,8]; const w f32[10,3,3,3] ~; c = Conv(x,w); r = Relu(c);"
-     "m = MaxPool(r) kernel_shape=2,2 strides=2,1 pads=1,0,1,1; a = AveragePool(m) kernel_shape=2,3 pads=0,1,1,1;"
+     "out y",
+     "Transpose PackedConv PackedConv Add Relu Transpose"},
+    {"pools follow",
+     "in x f32[N,3,9,8]; const w f32[10,3,3,3] ~; c = Conv(x,w); r = Relu(c);"
+     "m = MaxPool(r) kernel_shape=2,2 strides=2,1 pads=1,0,1,1;"
+     " a = AveragePool(m) kernel_shape=2,3 pads=0,1,1,1;"
      "g = GlobalAveragePool(a); f = Flatten(g); h = GlobalMaxPool(a); out f; out h",
      "Transpose PackedConv MaxPoolLast AveragePoolLast GlobalAveragePoolLast Transpose Flatten"
      " GlobalMaxPoolLast Transpose"},
-    {"branches are joined", "in x f32[N,3,9,8]; const w f32[10,3,1,1] ~; const v f32[5,3,1,1] ~; c = Conv(x,w);"
+    {"branches are joined",
+     "in x f32[N,3,9,8]; const w f32[10,3,1,1] ~; const v f32[5,3,1,1] ~; c = Conv(x,w);"
      "d = Conv(x,v); j = Concat(c,d) axis=1; y = Relu(j); out y",
      "Transpose PackedConv PackedConv Concat Relu Transpose"},
-    {"numbers for each channel", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[4,1,1] ~;"
+    {"numbers for each channel",
+     "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[4,1,1] ~;"
      "const q f32[1,4,1,1] ~; const k f32[] 0.5; c = Conv(x,w); m = Mul(c,p); a = PRelu(m,q); y = Sub(a,k);"
-     "out y", "Transpose PackedConv Mul PRelu Sub Transpose"},
-    {"numbers for each column do not follow", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[8] ~;"
-     "c = Conv(x,w); y = Mul(c,p); out y", "Transpose PackedConv Transpose Mul"},
-    {"gate", "in x f32[N,6,5,4]; const w f32[6,6,1,1] ~; c = Conv(x,w); g = GlobalAveragePool(c); s = Conv(g,w);"
+     "out y",
+     "Transpose PackedConv Mul PRelu Sub Transpose"},
+    {"numbers for each column do not follow",
+     "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; const p f32[8] ~;"
+     "c = Conv(x,w); y = Mul(c,p); out y",
+     "Transpose PackedConv Transpose Mul"},
+    {"gate",
+     "in x f32[N,6,5,4]; const w f32[6,6,1,1] ~; c = Conv(x,w); g = GlobalAveragePool(c); s = Conv(g,w);"
      "h = Sigmoid(s); y = Mul(c,h); out y",
      "Transpose PackedConv GlobalAveragePoolLast PackedConv Mul Transpose"},
-    {"depthwise, groups, dilation", "in x f32[N,12,9,8]; const w f32[12,1,3,3] ~; const v f32[4,6,2,2] ~;"
+    {"depthwise, groups, dilation",
+     "in x f32[N,12,9,8]; const w f32[12,1,3,3] ~; const v f32[4,6,2,2] ~;"
      "const b f32[12] ~; c = Conv(x,w,b) group=12 pads=1,1,1,1; r = Relu(c); y = Conv(r,v) group=2"
-     " dilations=2,1 strides=2,2; out y", "Transpose PackedConv PackedConv Transpose"},
-    {"Winograd", "in x f32[N,16,9,11]; const w f32[20,16,3,3] ~; const b f32[20] ~; c = Conv(x,w,b) pads=1,0,1,2;"
-     "y = Relu(c); out y", "Transpose PackedConv Transpose"},
-    {"Winograd, residual", "in x f32[N,17,13,4]; const w f32[17,17,3,3] ~; c = Conv(x,w) pads=1,1,1,1;"
-     "s = Add(x,c); y = Tanh(s); out y", "Transpose PackedConv Transpose"},
+     " dilations=2,1 strides=2,2; out y",
+     "Transpose PackedConv PackedConv Transpose"},
+    {"Winograd",
+     "in x f32[N,16,9,11]; const w f32[20,16,3,3] ~; const b f32[20] ~; c = Conv(x,w,b) pads=1,0,1,2;"
+     "y = Relu(c); out y",
+     "Transpose PackedConv Transpose"},
+    {"Winograd, residual",
+     "in x f32[N,17,13,4]; const w f32[17,17,3,3] ~; c = Conv(x,w) pads=1,1,1,1;"
+     "s = Add(x,c); y = Tanh(s); out y",
+     "Transpose PackedConv Transpose"},
     {"one dimension", "in x f32[N,3,20]; const w f32[7,3,5] ~; y = Conv(x,w) pads=2,2; out y",
      "Transpose PackedConv Transpose"},
-    {"three dimensions", "in x f32[N,2,4,5,6]; const w f32[3,2,2,3,2] ~; y = Conv(x,w) pads=1,0,1,0,1,0; out y",
+    {"three dimensions",
+     "in x f32[N,2,4,5,6]; const w f32[3,2,2,3,2] ~; y = Conv(x,w) pads=1,0,1,0,1,0; out y",
      "Transpose PackedConv Transpose"},
     {"weights not constant", "in x f32[N,3,9,8]; in w f32[7,3,3,3]; y = Conv(x,w); out y", "Conv"},
-    {"indices wanted", "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; c = Conv(x,w);"
-     "m,i = MaxPool(c) kernel_shape=2,2; out m; out i", "Transpose PackedConv Transpose MaxPool"},
+    {"indices wanted",
+     "in x f32[N,3,9,8]; const w f32[4,3,1,1] ~; c = Conv(x,w);"
+     "m,i = MaxPool(c) kernel_shape=2,2; out m; out i",
+     "Transpose PackedConv Transpose MaxPool"},
 };
 
 /* The text with numbers in the place of each "~". */

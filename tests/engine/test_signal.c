@@ -83,7 +83,8 @@ START_TEST(fft_is_the_sum)
                 re += x[2 * i] * cos(angle) - x[2 * i + 1] * sin(angle);
                 im += x[2 * i] * sin(angle) + x[2 * i + 1] * cos(angle);
             }
-            ck_assert_msg(fabs(y[2 * k] - re) < 1e-12 * (double)n && fabs(y[2 * k + 1] - im) < 1e-12 * (double)n,
+            ck_assert_msg(fabs(y[2 * k] - re) < 1e-12 * (double)n &&
+                              fabs(y[2 * k + 1] - im) < 1e-12 * (double)n,
                           "length %lld, bin %lld", (long long)n, (long long)k);
         }
         fft_init(&fft, n, true, memory);

@@ -320,7 +320,8 @@ START_TEST(truncated_at_every_byte)
     static const char *const bodies[] = {
         "{\"id\":\"a\\u00e4\",\"parameters\":{\"timeout\":5},\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],"
         "\"datatype\":\"FP32\",\"data\":[[1.25,-2e-3],[NaN,-Infinity]]},{\"name\":\"s\",\"shape\":[2],"
-        "\"datatype\":\"BYTES\",\"data\":[\"a\\n\",\"\xc3\xa4\\ud83d\\ude00\"]}],\"outputs\":[{\"name\":\"y\"}]}",
+        "\"datatype\":\"BYTES\",\"data\":[\"a\\n\",\"\xc3\xa4\\ud83d\\ude00\"]}],"
+        "\"outputs\":[{\"name\":\"y\"}]}",
         "{\"inputs\":[{\"data\":[true,false],\"name\":\"x\",\"shape\":[2],\"datatype\":\"BOOL\"}]}",
         "{\"inputs\":[{\"name\":\"x\",\"shape\":[4],\"datatype\":\"INT64\",\"data\":[1,-22,333,4444]}]}",
     };
@@ -401,8 +402,8 @@ START_TEST(tensors_share_one_budget)
 {
     static const struct wire_limits small = {
         .tensor_bytes_max = 15, .envelope_bytes_max = 4096, .depth_max = 32, .tensors_max = 16};
-    static const char body[] = "{\"inputs\":[{\"name\":\"x\"," FP32_2 "\"data\":[1,2]},{\"name\":\"y\"," FP32_2
-                               "\"data\":[1,2]}]}";
+    static const char body[] = "{\"inputs\":[{\"name\":\"x\"," FP32_2
+                               "\"data\":[1,2]},{\"name\":\"y\"," FP32_2 "\"data\":[1,2]}]}";
     struct infer_request request;
     struct problem problem = {0};
 
@@ -416,7 +417,8 @@ END_TEST
 START_TEST(mutated_bodies_do_no_harm)
 {
     static const char seed_body[] =
-        "{\"id\":\"a\",\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[[1.25,-2e-3],"
+        "{\"id\":\"a\",\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\","
+        "\"data\":[[1.25,-2e-3],"
         "[NaN,3]]},{\"name\":\"s\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"a\\u00e4\"]}]}";
     static const char pool[] = "{}[]\",:\\u0123456789-+.eENaInfity \n\xff\xc3\xa4\x01";
     uint64_t state = test_seed();

@@ -76,10 +76,11 @@ START_TEST(v2_metadata_and_configuration)
 
     text_init(&text);
     model_metadata_encode(&text, &digits);
-    check(&text,
-          "{\"name\":\"digits\",\"versions\":[\"1\",\"12\"],\"platform\":\"onnx_onnxv1\",\"inputs\":[{\"name\":"
-          "\"image\",\"datatype\":\"FP32\",\"shape\":[-1,1,8,8]},{\"name\":\"text\",\"datatype\":\"BYTES\","
-          "\"shape\":[-1]}],\"outputs\":[{\"name\":\"any\",\"datatype\":\"INT64\",\"shape\":[]}]}");
+    check(
+        &text,
+        "{\"name\":\"digits\",\"versions\":[\"1\",\"12\"],\"platform\":\"onnx_onnxv1\",\"inputs\":[{\"name\":"
+        "\"image\",\"datatype\":\"FP32\",\"shape\":[-1,1,8,8]},{\"name\":\"text\",\"datatype\":\"BYTES\","
+        "\"shape\":[-1]}],\"outputs\":[{\"name\":\"any\",\"datatype\":\"INT64\",\"shape\":[]}]}");
     model_config_encode(&text, &digits);
     check(&text,
           "{\"name\":\"digits\",\"platform\":\"onnx_onnxv1\",\"backend\":\"inferd\",\"max_batch_size\":32,"
@@ -104,10 +105,12 @@ START_TEST(repository_index)
 
     text_init(&text);
     repository_index_encode(&text, rows, 4);
-    check(&text,
-          "[{\"name\":\"digits\",\"version\":\"12\",\"state\":\"READY\"},{\"name\":\"broken\",\"version\":\"1\","
-          "\"state\":\"UNAVAILABLE\",\"reason\":\"model.onnx: node 'a\\\"b' needs op 'Foo'\"},{\"name\":"
-          "\"new\"},{\"name\":\"slow\",\"version\":\"3\",\"state\":\"LOADING\"}]");
+    check(
+        &text,
+        "[{\"name\":\"digits\",\"version\":\"12\",\"state\":\"READY\"},"
+        "{\"name\":\"broken\",\"version\":\"1\","
+        "\"state\":\"UNAVAILABLE\",\"reason\":\"model.onnx: node 'a\\\"b' needs op 'Foo'\"},{\"name\":"
+        "\"new\"},{\"name\":\"slow\",\"version\":\"3\",\"state\":\"LOADING\"}]");
     repository_index_encode(&text, rows, 0);
     check(&text, "[]");
 }
@@ -120,21 +123,25 @@ START_TEST(v1_status_and_metadata)
 
     text_init(&text);
     v1_status_encode(&text, "digits", true, rows, 3);
-    check(&text,
-          "{\"name\":\"digits\",\"ready\":true,\"model_version_status\":[{\"version\":\"12\",\"state\":"
-          "\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}},{\"version\":\"1\",\"state\":"
-          "\"END\",\"status\":{\"error_code\":\"FAILED_PRECONDITION\",\"error_message\":\"model.onnx: node "
-          "'a\\\"b' needs op 'Foo'\"}},{\"version\":\"\",\"state\":\"END\",\"status\":{\"error_code\":\"OK\","
-          "\"error_message\":\"\"}}]}");
+    check(
+        &text,
+        "{\"name\":\"digits\",\"ready\":true,\"model_version_status\":[{\"version\":\"12\",\"state\":"
+        "\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}},"
+        "{\"version\":\"1\",\"state\":"
+        "\"END\",\"status\":{\"error_code\":\"FAILED_PRECONDITION\",\"error_message\":\"model.onnx: node "
+        "'a\\\"b' needs op 'Foo'\"}},{\"version\":\"\",\"state\":\"END\",\"status\":{\"error_code\":\"OK\","
+        "\"error_message\":\"\"}}]}");
     one.n_inputs = 1;
     v1_metadata_encode(&text, &one);
-    check(&text,
-          "{\"model_spec\":{\"name\":\"digits\",\"signature_name\":\"\",\"version\":\"12\"},\"metadata\":{"
-          "\"signature_def\":{\"signature_def\":{\"serving_default\":{\"inputs\":{\"image\":{\"dtype\":"
-          "\"DT_FLOAT\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},{\"size\":\"1\",\"name\":\"\"},"
-          "{\"size\":\"8\",\"name\":\"\"},{\"size\":\"8\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":"
-          "\"image\"}},\"outputs\":{\"any\":{\"dtype\":\"DT_INT64\",\"tensor_shape\":{\"dim\":[],"
-          "\"unknown_rank\":true},\"name\":\"any\"}},\"method_name\":\"tensorflow/serving/predict\"}}}}}");
+    check(
+        &text,
+        "{\"model_spec\":{\"name\":\"digits\",\"signature_name\":\"\",\"version\":\"12\"},\"metadata\":{"
+        "\"signature_def\":{\"signature_def\":{\"serving_default\":{\"inputs\":{\"image\":{\"dtype\":"
+        "\"DT_FLOAT\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
+        "{\"size\":\"1\",\"name\":\"\"},"
+        "{\"size\":\"8\",\"name\":\"\"},{\"size\":\"8\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":"
+        "\"image\"}},\"outputs\":{\"any\":{\"dtype\":\"DT_INT64\",\"tensor_shape\":{\"dim\":[],"
+        "\"unknown_rank\":true},\"name\":\"any\"}},\"method_name\":\"tensorflow/serving/predict\"}}}}}");
 }
 END_TEST
 

@@ -257,7 +257,8 @@ static enum engine_status infer_and_run(struct arena *arena, const struct node *
 
         wanted[i] = &outputs[i];
         ck_assert_msg(outputs[i].dtype != DTYPE_NONE, "infer left the type of output %d", i);
-        ck_assert_msg(shape_check(&outputs[i].shape, sizeof(struct tensor), &bytes), "output %d has a bad shape", i);
+        ck_assert_msg(shape_check(&outputs[i].shape, sizeof(struct tensor), &bytes),
+                      "output %d has a bad shape", i);
         outputs[i].data = take(arena, bytes);
         memset(outputs[i].data, 0xa5, bytes);
     }
