@@ -344,7 +344,8 @@ static void compare(const struct row *row, int64_t batch, const struct tensor *p
                     const struct tensor *fast)
 {
     int64_t count = shape_elements(&plain->shape);
-    double largest = 0;
+    /* Winograd's transforms round more, and an activation can hide how large the sums were. */
+    double relative = strncmp(row->name, "Winograd", 8) == 0 ? 6e-5 : 2e-5, largest = 0;
 
     ck_assert_msg(shape_equal(&plain->shape, &fast->shape), "%s: another shape", row->name);
     for (int64_t k = 0; k < count; k++)
@@ -352,7 +353,7 @@ static void compare(const struct row *row, int64_t batch, const struct tensor *p
     for (int64_t k = 0; k < count; k++) {
         double expected = tensor_double_at(plain, k), actual = tensor_double_at(fast, k);
 
-        if (!(fabs(actual - expected) <= 6e-5 * (1 + fabs(expected)) + 4e-6 * largest))
+        if (!(fabs(actual - expected) <= relative * (1 + fabs(expected)) + 4e-6 * largest))
             ck_abort_msg("%s, batch %lld: element %lld is %.9g, without optimiser %.9g", row->name,
                          (long long)batch, (long long)k, actual, expected);
     }
