@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine/grad/families.h - the families of gradients, one a file: X(name) for each array grads_<name>,
+ * closed by an entry whose name is NULL. Alphabetical. A new family is one line here and its file in
+ * local.mk. */
+#ifndef ENGINE_GRAD_FAMILIES_H
+#define ENGINE_GRAD_FAMILIES_H
+
+#include "engine/grad/grad.h"
+
+#define GRAD_FAMILY_MAP(X) \
+    X(matmul)
+
+#define X(name) extern const struct grad_def grads_##name[];
+GRAD_FAMILY_MAP(X)
+#undef X
+
+#endif
