@@ -134,7 +134,8 @@ def measure(arguments):
     import onnxruntime
     folder = pathlib.Path(arguments.build) / "bench-work"
     folder.mkdir(exist_ok=True)
-    model = peers.export("mlp", folder)
+    import networks
+    model = networks.export("mlp", folder)
     row = np.random.RandomState(0).rand(784).astype(np.float32)
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     expected = session.run(None, {session.get_inputs()[0].name: row[None]})[0].ravel()

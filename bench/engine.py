@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""engine.py [--build DIR] [--models a,b] [--batches 1,8,32] [--threads 1,2] [--rounds N] [--seconds S] [--json FILE]:
-one network at a time on inferd, ONNX Runtime and PyTorch, which take turns in one run. Outputs are compared before
-anything is timed. Prints medians over rounds of each round's median run, one line a case:
+"""engine.py [--build DIR] [--models a,b] [--batches 1,8,32] [--threads 1,2] [--peers ort,torch] [--rounds N]
+[--seconds S] [--json FILE]: one network at a time on inferd, ONNX Runtime and PyTorch, which take turns in one run.
+Outputs are compared before anything is timed. Prints medians over rounds of each round's median run, and medians of
+each round's ratios, one line a case:
 
-bench engine model= batch= threads= inferd_ms= ort_ms= torch_ms= ratio_ort= ratio_torch= gflops= peak_gflops= max_diff="""
+bench engine model= batch= threads= inferd_ms= ort_ms= torch_ms= ratio_ort= ratio_torch= gflops= peak_share= gbs=
+read_share= max_diff=
+
+peak_share is the part of the multiply-adds that these threads were seen to reach; gbs counts each weight once (and is
+what matters for small batches), read_share compares it with reading as many bytes and doing nothing else."""
 import argparse
 import json
 import os
@@ -16,8 +21,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BENCH = ROOT / "bench"
 import peers  # noqa: E402
-sys.path.remove(str(ROOT / "bench"))  # where http.py would hide the standard library's package
 
 
 class Inferd:
@@ -40,15 +45,16 @@ class Inferd:
         self.process.stdin.flush()
         return self.answer()
 
-    def prepare(self, x):
-        path = self.folder / "input"
-        x.tofile(path)
-        self.ask(f"input {path} {','.join(map(str, x.shape))}")
+    def prepare(self, inputs):
+        for index, x in enumerate(inputs.values()):
+            path = self.folder / "input"
+            x.tofile(path)
+            self.ask(f"input {index} {path} {','.join(map(str, x.shape))}")
 
-    def output(self):
+    def outputs(self):
         import numpy
-        path = self.folder / "output"
-        self.ask(f"output {path}")
+        path = self.folder / "outputs"
+        self.ask(f"outputs {path}")
         return numpy.fromfile(path, dtype=numpy.float32)
 
     def time(self, seconds):
@@ -70,6 +76,11 @@ def median_run(run, seconds):
     return statistics.median(samples)
 
 
+def joined(arrays):
+    import numpy
+    return numpy.concatenate([array.ravel() for array in arrays])
+
+
 class OnnxRuntime:
     def __init__(self, model, threads):
         import onnxruntime
@@ -78,34 +89,37 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
-    def prepare(self, x):
+    def prepare(self, inputs):
         """Bound to fixed buffers, so that no call pays for the way through Python's arrays."""
         self.binding = self.session.io_binding()
-        self.binding.bind_cpu_input("x", x)
-        self.binding.bind_output("y")
+        for name, x in inputs.items():
+            self.binding.bind_cpu_input(name, x)
+        for output in self.session.get_outputs():
+            self.binding.bind_output(output.name)
 
-    def output(self):
+    def outputs(self):
         self.session.run_with_iobinding(self.binding)
-        return self.binding.copy_outputs_to_cpu()[0].ravel()
+        return joined(self.binding.copy_outputs_to_cpu())
 
     def time(self, seconds):
         return median_run(lambda: self.session.run_with_iobinding(self.binding), seconds)
 
 
 class Torch:
-    def __init__(self, name, threads):
+    def __init__(self, module, threads):
         import torch
-        self.torch, self.threads, self.module = torch, threads, peers.network(name)[0]
+        self.torch, self.threads, self.module = torch, threads, module
 
-    def prepare(self, x):
-        self.x = self.torch.from_numpy(x)
+    def prepare(self, inputs):
+        self.inputs = [self.torch.from_numpy(x) for x in inputs.values()]
 
     def run(self):
         with self.torch.no_grad():
-            return self.module(self.x)
+            return self.module(*self.inputs)
 
-    def output(self):
-        return self.run().numpy().ravel()
+    def outputs(self):
+        result = self.run()
+        return joined([part.numpy() for part in (result if isinstance(result, tuple) else (result,))])
 
     def time(self, seconds):
         self.torch.set_num_threads(self.threads)
@@ -115,10 +129,10 @@ class Torch:
 def check(case, contenders):
     """The greatest difference between inferd and a peer, relative to the greatest output."""
     import numpy
-    mine = contenders["inferd"].output()
+    mine = contenders["inferd"].outputs()
     worst = 0.0
     for name, contender in contenders.items():
-        theirs = contender.output()
+        theirs = contender.outputs()
         if theirs.shape != mine.shape:
             raise SystemExit(f"{case}: {name} has another shape")
         worst = max(worst, float(numpy.abs(theirs - mine).max() / max(1.0, numpy.abs(theirs).max())))
@@ -127,55 +141,73 @@ def check(case, contenders):
     return worst
 
 
+def measure(args, contenders):
+    """Medians of milliseconds and of inferd's ratio to each, the rounds interleaved."""
+    rounds = {who: [] for who in contenders}
+    for _ in range(args.rounds):
+        for who, contender in contenders.items():
+            rounds[who].append(contender.time(args.seconds))
+    result = {f"{who}_ms": statistics.median(times) * 1e3 for who, times in rounds.items()}
+    for who in args.peers:
+        result[f"ratio_{who}"] = statistics.median(a / b for a, b in zip(rounds["inferd"], rounds[who]))
+    return result
+
+
 def run_model(args, name, threads, folder):
-    import numpy
+    import networks
     import torch
     torch.set_num_threads(threads)
-    model = peers.export(name, args.build)
-    contenders = {"inferd": Inferd(args.build, model, threads, folder), "ort": OnnxRuntime(model, threads),
-                  "torch": Torch(name, threads)}
-    shape = peers.network(name)[1].shape[1:]
-    peak = float(contenders["inferd"].ask("peak 0.3"))
+    model = networks.export(name, args.build)
+    contenders = {"inferd": Inferd(args.build, model, threads, folder)}
+    if "ort" in args.peers:
+        contenders["ort"] = OnnxRuntime(model, threads)
+    if "torch" in args.peers:
+        contenders["torch"] = Torch(networks.network(name), threads)
+    inferd = contenders["inferd"]
+    peak = float(inferd.ask("peak 0.2")) * threads
     for batch in args.batches:
         case = f"model={name} batch={batch} threads={threads}"
-        x = numpy.random.default_rng(batch).standard_normal((batch, *shape), dtype=numpy.float32)
+        inputs = networks.inputs(name, batch)
         for contender in contenders.values():
-            contender.prepare(x)
+            contender.prepare(inputs)
         difference = check(case, contenders)
-        flops = int(contenders["inferd"].ask("flops"))
-        rounds = {who: [] for who in contenders}
-        for _ in range(args.rounds):
-            for who, contender in contenders.items():
-                rounds[who].append(contender.time(args.seconds))
-        ms = {who: statistics.median(times) * 1e3 for who, times in rounds.items()}
-        ratios = {who: statistics.median(a / b for a, b in zip(rounds["inferd"], rounds[who])) for who in rounds}
-        result = {"inferd_ms": ms["inferd"], "ort_ms": ms["ort"], "torch_ms": ms["torch"], "ratio_ort": ratios["ort"],
-                  "ratio_torch": ratios["torch"], "gflops": flops / ms["inferd"] / 1e6, "peak_gflops": peak * threads,
-                  "max_diff": difference}
+        result = measure(args, contenders)
+        flops, parameters = map(int, inferd.ask("size").split())
+        used = min(2 * flops, 4 * parameters)
+        result["gflops"] = flops / result["inferd_ms"] / 1e6
+        result["peak_share"] = result["gflops"] / peak
+        result["gbs"] = used / result["inferd_ms"] / 1e6
+        result["read_share"] = result["gbs"] / float(inferd.ask(f"read {used} 0.1"))
+        result["max_diff"] = difference
         print(f"bench engine {case} " + " ".join(f"{key}={value:.4g}" for key, value in result.items()), flush=True)
         yield {"model": name, "batch": batch, "threads": threads, **result}
-    contenders["inferd"].close()
+    inferd.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     numbers = lambda text: [int(item) for item in text.split(",")]  # noqa: E731
     parser.add_argument("--build", default=str(ROOT / "build"))
-    parser.add_argument("--models", default=",".join(peers.NETWORKS))
+    parser.add_argument("--models", help="default: all")
     parser.add_argument("--batches", type=numbers, default=[1, 8, 32])
     parser.add_argument("--threads", type=numbers, default=[1, 2])
+    parser.add_argument("--peers", type=lambda text: [item for item in text.split(",") if item], default=["ort", "torch"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--json", help="write all results there as well")
     args = parser.parse_args()
     peers.enter_venv(args.build)
+    import networks
+    sys.path.remove(str(BENCH))
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.models.split(","):
+        for name in args.models.split(",") if args.models else networks.NETWORKS:
             for threads in args.threads:
                 results.extend(run_model(args, name, threads, folder))
-    logs = [r["ratio_ort"] for r in results]
-    print(f"bench engine geomean_ratio_ort={statistics.geometric_mean(logs):.3f} worst_ratio_ort={max(logs):.3f}")
+    for who in args.peers:
+        ratios = [result[f"ratio_{who}"] for result in results]
+        print(f"bench engine geomean_ratio_{who}={statistics.geometric_mean(ratios):.3f} "
+              f"worst_ratio_{who}={max(ratios):.3f}")
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
 

@@ -206,6 +206,7 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
                      sizeof(float), NULL))
         return op_fail(infer->node, err, "the sequence is too large");
     infer->scratch_bytes = (size_t)scratch_floats(&e, at) * sizeof(float);
+    infer->flops = op_flops(d * e.time * e.batch, e.gates * e.hidden, e.input + e.hidden);
     return ENGINE_OK;
 }
 
