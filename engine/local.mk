@@ -39,6 +39,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/weights.c
 
 include engine/onnx/local.mk
+include engine/grad/local.mk
 include engine/ops/local.mk
 include engine/kernels/local.mk
 include engine/optimise/local.mk

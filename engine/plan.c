@@ -16,7 +16,7 @@ void plan_destroy(struct plan *plan)
     free(plan);
 }
 
-static struct plan *plan_alloc(struct model *model, const struct shape *input_shapes, int threads)
+struct plan *plan_alloc(struct model *model, const struct shape *input_shapes, int threads)
 {
     struct plan *plan = calloc(1, sizeof(*plan));
     size_t n_inputs = (size_t)model->signature.n_inputs;

@@ -363,16 +363,19 @@ static enum engine_status plan_node(struct plan_builder *builder, const struct s
     return infer_node(builder, &site, err);
 }
 
-/* Depth of bodies is bounded by the reader. */
+/* Prologue nodes have run already, but those that a tape runs again (builder->live). Depth of bodies is
+ * bounded by the reader. */
 static enum engine_status plan_scope(struct plan_builder *builder, const struct scope *scope,
                                      struct engine_error *err)
 {
     const struct graph *graph = scope->graph;
     enum engine_status status = ENGINE_OK;
 
-    for (int n = graph->n_prologue; n < graph->n_nodes && status == ENGINE_OK; n++) {
+    for (int n = 0; n < graph->n_nodes && status == ENGINE_OK; n++) {
         size_t mark = arena_mark(builder->scratch);
 
+        if (n < graph->n_prologue && (builder->live == NULL || !builder->live[n]))
+            continue;
         status = plan_node(builder, scope, &graph->nodes[n], err);
         if (builder->abandoned)
             return status;

@@ -71,6 +71,7 @@ struct plan_builder {
     struct plan *plan;
     const struct graph *graph;
     const struct weights *base;
+    const unsigned char *live;     /* by prologue node: planned as well, for a tape; NULL: none */
     struct arena *temporary;       /* until the plan is made */
     struct arena *scratch;         /* of one node's inference */
     int n_ids, cap_ids;
@@ -102,6 +103,8 @@ enum engine_status plan_check_inputs(const struct model_signature *signature,
 /* plan.c: a plan of its own, outside of the cache, with one reference and none of the model. */
 struct plan *plan_create(struct model *model, const struct shape *input_shapes, int threads,
                          bool rows_free, struct engine_error *err);
+/* An empty one with the inputs' shapes, outside of the cache. NULL when out of memory. */
+struct plan *plan_alloc(struct model *model, const struct shape *input_shapes, int threads);
 void plan_destroy(struct plan *plan);
 
 #endif

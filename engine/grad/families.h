@@ -8,7 +8,7 @@
 #include "engine/grad/grad.h"
 
 #define GRAD_FAMILY_MAP(X) \
-    X(matmul)
+    X(compare)
 
 #define X(name) extern const struct grad_def grads_##name[];
 GRAD_FAMILY_MAP(X)

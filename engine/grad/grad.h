@@ -7,7 +7,7 @@
  * the operator table and demands of each operator a backward pass or a reason why there is none.
  *
  * Operators with OP_VIEW need no backward pass: the tape lets the gradient of a view share the bytes
- * of the gradient of what it views. Type: everything a gradient flows through is DTYPE_FLOAT. */
+ * of the gradient of what it views. Type: everything a gradient flows through is DTYPE_F32. */
 #ifndef ENGINE_GRAD_GRAD_H
 #define ENGINE_GRAD_GRAD_H
 
@@ -54,7 +54,7 @@ struct grad_forward {
     bool frozen_norm;
     void *tape;                    /* tape_bytes, 64-byte aligned, kept for backward */
     struct tensor *const *next_states;   /* by input: for each bit of grad->state_inputs where to write
-                                            the state's next value, or NULL if it is frozen */
+                                            the state's next value; NULL, or data NULL: nowhere */
 };
 
 struct grad_call {
@@ -92,7 +92,7 @@ struct grad_def {
     const char *why_not;           /* why there is no backward; with GRAD_STOPS a note, otherwise what a
                                       user is told whose model needs it */
     uint32_t flags;
-    uint32_t inputs;               /* that can have a gradient (given they are DTYPE_FLOAT) */
+    uint32_t inputs;               /* that can have a gradient (given they are DTYPE_F32) */
     uint32_t save_inputs, save_outputs;
     uint32_t state_inputs;         /* constants that the forward pass moves on (running statistics) */
     enum engine_status (*prepare)(struct grad_prepare *prepare, struct engine_error *err); /* or NULL */

@@ -21,17 +21,16 @@ struct tape;
 
 struct tape_options {
     int n_trainable;
-    const int *trainable;          /* constant slots of the model's graph, DTYPE_FLOAT, none twice */
+    const int *trainable;          /* constant slots of the model's graph, DTYPE_F32, none twice */
     int n_targets;
     const int *targets;            /* value ids of the outermost graph (logits, usually the input of a
-                                      final Softmax): DTYPE_FLOAT, none twice */
+                                      final Softmax): DTYPE_F32, none twice */
     bool frozen_norm;              /* BatchNormalization keeps its running statistics */
     size_t bytes_max;              /* of the arena; 0: no bound */
 };
 
 /* NULL sets `err`: UNSUPPORTED names the operator and node through which no gradient passes though one
- * is needed, and why; BAD_INPUT names a trainable tensor that the targets do not depend on; OVER_BUDGET
- * has both numbers. `pool` is borrowed, may be NULL. Holds a reference to the model. */
+ * is needed, and why; OVER_BUDGET has both numbers. `pool` is borrowed, may be NULL. Holds a reference to the model. */
 struct tape *tape_create(struct model *model, const struct shape *input_shapes,
                          const struct tape_options *options, struct pool *pool,
                          struct engine_error *err);
@@ -39,6 +38,10 @@ void tape_destroy(struct tape *tape);
 
 /* Bytes of the arena: activations that live into the backward pass, gradients, scratch. */
 size_t tape_bytes(const struct tape *tape);
+
+/* False when no target depends on that trainable tensor along derivatives: backward() leaves its gradient
+ * alone. */
+bool tape_reaches(const struct tape *tape, int trainable);
 
 /* States (running mean and variance of each BatchNormalization that trains): constant slots that the
  * forward pass moves on. None if frozen_norm. */
@@ -62,7 +65,8 @@ enum engine_status tape_forward(struct tape *tape, const struct tensor *inputs,
                                 const struct grad_context *context, struct engine_error *err);
 /* Value of a target after forward(); valid until the next forward(). */
 const struct tensor *tape_target(const struct tape *tape, int target);
-/* Where the caller writes d loss / d target, all of it, before backward(). Not the target's own bytes. */
+/* Where the caller writes d loss / d target, all of it, before backward(); NULL if the target depends on
+ * nothing that is trained. Not the target's own bytes. backward() may overwrite it. */
 struct tensor *tape_target_grad(struct tape *tape, int target);
 /* After forward(). With `accumulate`, adds to the gradients in the bound memory. */
 enum engine_status tape_backward(struct tape *tape, bool accumulate, struct engine_error *err);
