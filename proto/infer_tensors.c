@@ -282,7 +282,7 @@ bool infer_tensors_decode(struct infer_source *source, json_t *list,
                                                 : wire_type_bytes(tensors[i].type);
         source->bytes_left -= (size_t)tensors[i].count * element;
     }
-    if (source->tail != source->tail_end)
+    if (!source->more && source->tail != source->tail_end)
         return problem_set(problem, 400, "bad_binary", "%zu bytes of the body belong to no tensor",
                            (size_t)(source->tail_end - source->tail));
     *ret_tensors = tensors;

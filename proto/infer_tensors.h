@@ -17,6 +17,7 @@ struct infer_source {
     size_t bytes_left;            /* of wire_limits.tensor_bytes_max */
     int tensors_max;
     bool strict; /* unknown fields are refused */
+    bool more;   /* the tail goes on: another list follows */
     struct message_memory *memory;
 };
 

@@ -20,6 +20,9 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/json_fields.h \
 	%D%/json_text.c \
 	%D%/json_text.h \
+	%D%/learn_message.h \
+	%D%/learn_request.c \
+	%D%/learn_response.c \
 	%D%/message_memory.c \
 	%D%/message_memory.h \
 	%D%/metadata_message.c \

@@ -41,3 +41,8 @@ check_PROGRAMS += %D%/test_text
 %C%_test_text_SOURCES = %D%/test_text.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_text_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_text_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_learn_message
+%C%_test_learn_message_SOURCES = %D%/test_learn_message.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_learn_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_learn_message_LDADD = $(PROTO_TEST_LIBS)

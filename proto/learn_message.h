@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * proto/learn_message.h - finetune and feedback: an infer body with `targets` beside its `inputs`.
+ *
+ *   {"inputs":  [{"name": "image", "shape": [2,64], "datatype": "FP32", "data": [...]}],
+ *    "targets": [{"name": "label", "shape": [2], "datatype": "INT64", "data": [3, 8]}],
+ *    "parameters": {"learning_rate": 0.01}}
+ *
+ * Binary tensors follow the JSON as in infer: those of the inputs first, then those of the targets. */
+#ifndef PROTO_LEARN_MESSAGE_H
+#define PROTO_LEARN_MESSAGE_H
+
+#include "proto/infer_message.h"
+
+struct learn_request {
+    const char *id;             /* feedback: of the prediction that the targets belong to; or NULL */
+    int n_inputs, n_targets;
+    struct wire_tensor *inputs, *targets;
+    double learning_rate;       /* parameters.learning_rate; NaN: not said */
+    int64_t timeout_us;         /* parameters.timeout; 0: none */
+    void *memory;               /* owner of all of the above */
+};
+
+enum learn_form { LEARN_FINETUNE, LEARN_FEEDBACK, LEARN_EVALUATE };
+
+/* LEARN_FINETUNE and LEARN_EVALUATE need inputs and targets, LEARN_FEEDBACK an id and targets.
+ * `header_length` and the body's life as in infer_request_decode(). On failure `problem` is set and nothing
+ * is held. Any thread. */
+bool learn_request_decode(enum learn_form form, const void *body, size_t body_bytes,
+                          int64_t header_length, const struct wire_limits *limits,
+                          struct learn_request *ret_request, struct problem *problem);
+void learn_request_finish(struct learn_request *request);
+
+struct learn_metric {
+    const char *name;
+    double value;               /* NaN is sent as null */
+};
+
+struct learn_response {
+    const char *model_name, *model_version;
+    const char *id;             /* NULL: left out */
+    int64_t generation;         /* whose weights hold the update; evaluate: that were measured */
+    int durable;                /* 0, 1; -1: left out */
+    bool replayed;              /* the Idempotency-Key had been applied before */
+    double loss;                /* before the update, on its own examples; NaN: left out */
+    int64_t examples;
+    int n_metrics;
+    const struct learn_metric *metrics;
+};
+
+/* Appends the body. */
+void learn_response_encode(const struct learn_response *response, struct text *text);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/infer_tensors.h"
+#include "proto/json_fields.h"
+#include "proto/learn_message.h"
+
+#include <math.h>
+
+/* In the order in which binary tails are read. */
+static const struct json_rule rules[] = {{"inputs", "data"}, {"targets", "data"}};
+
+/* learn_request.memory */
+struct request_memory {
+    struct message_memory *blocks; /* this struct lives in them too */
+    struct json_envelope envelope;
+};
+
+static bool decode_learning_rate(json_t *parameters, double *ret_rate, struct problem *problem)
+{
+    json_t *value = json_object_get(parameters, "learning_rate");
+
+    if (value == NULL)
+        return true;
+    if (!json_is_number(value))
+        return problem_set(problem, 400, "bad_request",
+                           "parameters.learning_rate is %s, expected a number", json_kind(value));
+    *ret_rate = json_number_value(value);
+    if (!(*ret_rate > 0) || !isfinite(*ret_rate))
+        return problem_set(problem, 400, "bad_request",
+                           "parameters.learning_rate is %g, expected a number above 0", *ret_rate);
+    return true;
+}
+
+static bool decode_parameters(json_t *root, struct learn_request *request, struct problem *problem)
+{
+    static const char *const known[] = {"learning_rate", "timeout", NULL};
+    json_t *parameters = NULL;
+
+    if (!json_field_object(root, "", "parameters", FIELD_OPTIONAL, &parameters, problem))
+        return false;
+    if (parameters == NULL)
+        return true;
+    return json_fields_known(parameters, "parameters.", known, problem) &&
+           decode_learning_rate(parameters, &request->learning_rate, problem) &&
+           json_field_int(parameters, "parameters.", "timeout", FIELD_OPTIONAL, 0, INT64_MAX,
+                          &request->timeout_us, problem);
+}
+
+static bool decode_tensors(struct infer_source *source, json_t *list, int rule,
+                           struct wire_tensor **ret_tensors, int *ret_n, struct problem *problem)
+{
+    if (list == NULL)
+        return true;
+    source->rule = &rules[rule];
+    source->more = rule == 0;
+    if (!infer_tensors_decode(source, list, ret_tensors, ret_n, problem))
+        return false;
+    return *ret_n > 0 || problem_set(problem, 400, "bad_request",
+                                     "%s is empty, expected at least one tensor", rules[rule].key);
+}
+
+static bool decode_root(enum learn_form form, struct infer_source *source,
+                        struct learn_request *request, struct problem *problem)
+{
+    static const char *const known[] = {"id",         "inputs",        "targets", "parameters",
+                                        "model_name", "model_version", NULL};
+    enum json_need need_inputs = form == LEARN_FEEDBACK ? FIELD_OPTIONAL : FIELD_REQUIRED;
+    enum json_need need_id = form == LEARN_FEEDBACK ? FIELD_REQUIRED : FIELD_OPTIONAL;
+    json_t *root = source->envelope->root, *inputs = NULL, *targets = NULL;
+    const char *ignored;
+
+    if (!json_fields_known(root, "", known, problem) ||
+        !json_field_string(root, "", "id", need_id, &request->id, problem) ||
+        !json_field_string(root, "", "model_name", FIELD_OPTIONAL, &ignored, problem) ||
+        !json_field_string(root, "", "model_version", FIELD_OPTIONAL, &ignored, problem) ||
+        !decode_parameters(root, request, problem) ||
+        !json_field_array(root, "", "inputs", need_inputs, &inputs, problem) ||
+        !json_field_array(root, "", "targets", FIELD_REQUIRED, &targets, problem))
+        return false;
+    if (form == LEARN_FEEDBACK && inputs != NULL)
+        return problem_set(problem, 400, "bad_request",
+                           "inputs: feedback takes those of the prediction, send none");
+    return decode_tensors(source, inputs, 0, &request->inputs, &request->n_inputs, problem) &&
+           decode_tensors(source, targets, 1, &request->targets, &request->n_targets, problem);
+}
+
+static bool decode(enum learn_form form, const char *body, size_t body_bytes,
+                   int64_t header_length, const struct wire_limits *limits,
+                   struct request_memory *memory, struct learn_request *request,
+                   struct problem *problem)
+{
+    size_t json_bytes = header_length < 0 ? body_bytes : (size_t)header_length;
+    const struct json_limits json_limits = {
+        .bytes_max = limits->envelope_bytes_max,
+        .depth_max = limits->depth_max < JSON_DEPTH_MAX ? limits->depth_max : JSON_DEPTH_MAX,
+        .lifts_max = limits->tensors_max,
+    };
+    struct infer_source source = {
+        .envelope = &memory->envelope,
+        .binary = header_length >= 0,
+        .tail = body + json_bytes,
+        .tail_end = body + body_bytes,
+        .bytes_left = limits->tensor_bytes_max,
+        .tensors_max = limits->tensors_max,
+        .strict = true,
+        .memory = memory->blocks,
+    };
+
+    return json_envelope_split(body, json_bytes, rules, sizeof(rules) / sizeof(rules[0]),
+                               &json_limits, &memory->envelope, problem) &&
+           decode_root(form, &source, request, problem);
+}
+
+bool learn_request_decode(enum learn_form form, const void *body, size_t body_bytes,
+                          int64_t header_length, const struct wire_limits *limits,
+                          struct learn_request *ret_request, struct problem *problem)
+{
+    struct learn_request request = {.learning_rate = NAN};
+    struct message_memory *blocks;
+    struct request_memory *memory;
+
+    if (header_length == 0 || (header_length > 0 && (uint64_t)header_length > body_bytes))
+        return problem_set(problem, 400, "bad_binary",
+                           "Inference-Header-Content-Length is %lld, expected the length of the "
+                           "JSON at the start of %zu bytes",
+                           (long long)header_length, body_bytes);
+    blocks = message_memory_create();
+    memory = blocks != NULL ? message_memory_take(blocks, sizeof(*memory)) : NULL;
+    if (memory == NULL) {
+        message_memory_destroy(blocks);
+        return problem_set(problem, 507, "no_memory", "out of memory");
+    }
+    memory->blocks = blocks;
+    request.memory = memory;
+    if (!decode(form, body, body_bytes, header_length, limits, memory, &request, problem)) {
+        learn_request_finish(&request);
+        return false;
+    }
+    *ret_request = request;
+    return true;
+}
+
+void learn_request_finish(struct learn_request *request)
+{
+    struct request_memory *memory = request->memory;
+
+    if (memory != NULL) {
+        json_envelope_finish(&memory->envelope);
+        message_memory_destroy(memory->blocks);
+    }
+    *request = (struct learn_request){0};
+}

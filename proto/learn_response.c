@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/learn_message.h"
+
+#include <math.h>
+#include <string.h>
+
+static void encode_string(struct text *text, const char *key, const char *value)
+{
+    text_printf(text, "\"%s\":", key);
+    text_json_string(text, value, strlen(value));
+    text_puts(text, ",");
+}
+
+/* JSON has no word for what is not finite. */
+static void encode_number(struct text *text, double value)
+{
+    if (isfinite(value))
+        text_json_double(text, value);
+    else
+        text_puts(text, "null");
+}
+
+void learn_response_encode(const struct learn_response *response, struct text *text)
+{
+    text_puts(text, "{");
+    encode_string(text, "model_name", response->model_name);
+    encode_string(text, "model_version", response->model_version);
+    if (response->id != NULL)
+        encode_string(text, "id", response->id);
+    text_printf(text, "\"parameters\":{\"generation\":%lld", (long long)response->generation);
+    if (response->durable >= 0)
+        text_printf(text, ",\"durable\":%s", response->durable ? "true" : "false");
+    if (response->replayed)
+        text_puts(text, ",\"replayed\":true");
+    text_puts(text, "},");
+    if (!isnan(response->loss)) {
+        text_puts(text, "\"loss\":");
+        encode_number(text, response->loss);
+        text_puts(text, ",");
+    }
+    text_puts(text, "\"metrics\":{");
+    for (int i = 0; i < response->n_metrics; i++) {
+        text_puts(text, i > 0 ? "," : "");
+        text_json_string(text, response->metrics[i].name, strlen(response->metrics[i].name));
+        text_puts(text, ":");
+        encode_number(text, response->metrics[i].value);
+    }
+    text_printf(text, "},\"examples\":%lld}", (long long)response->examples);
+}

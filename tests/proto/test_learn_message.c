@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Bodies of finetune, feedback and evaluate, and the answer. */
+#include "proto/learn_message.h"
+#include "tests/support/run_suite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define X "{\"name\":\"x\",\"shape\":[2],\"datatype\":\"FP32\",\"data\":[1,2]}"
+#define T "{\"name\":\"t\",\"shape\":[2],\"datatype\":\"INT64\",\"data\":[3,8]}"
+#define BOTH "\"inputs\":[" X "],\"targets\":[" T "]"
+
+static const struct wire_limits limits = {
+    .tensor_bytes_max = 1 << 20,
+    .envelope_bytes_max = 4096,
+    .depth_max = 32,
+    .tensors_max = 16,
+};
+
+static bool decode(enum learn_form form, const char *body, size_t bytes, int64_t header_length,
+                   char **copy, struct learn_request *request, struct problem *problem)
+{
+    *copy = malloc(bytes > 0 ? bytes : 1);
+    ck_assert_ptr_nonnull(*copy);
+    memcpy(*copy, body, bytes);
+    *problem = (struct problem){0};
+    return learn_request_decode(form, *copy, bytes, header_length, &limits, request, problem);
+}
+
+START_TEST(test_bad_bodies)
+{
+    static const struct {
+        enum learn_form form;
+        const char *body, *text;
+    } rows[] = {
+        {LEARN_FINETUNE, "", "body is empty"},
+        {LEARN_FINETUNE, "{}", "inputs is missing"},
+        {LEARN_FINETUNE, "{\"inputs\":[" X "]}", "targets is missing"},
+        {LEARN_FINETUNE, "{\"inputs\":[],\"targets\":[" T "]}", "inputs is empty"},
+        {LEARN_FINETUNE, "{\"inputs\":[" X "],\"targets\":[]}", "targets is empty"},
+        {LEARN_FINETUNE, "{\"inputs\":[" X "],\"targets\":5}", "targets is an integer"},
+        {LEARN_FINETUNE, "{\"inputs\":[" X "],\"targets\":[{\"name\":\"t\",\"shape\":[2],"
+                         "\"datatype\":\"INT64\",\"data\":[1,2.5]}]}", "targets[0].data"},
+        {LEARN_FINETUNE, "{" BOTH ",\"outputs\":[]}", "outputs"},
+        {LEARN_FINETUNE, "{" BOTH ",\"parameters\":{\"lr\":1}}", "parameters.lr"},
+        {LEARN_FINETUNE, "{" BOTH ",\"parameters\":{\"learning_rate\":\"x\"}}",
+         "parameters.learning_rate is a string, expected a number"},
+        {LEARN_FINETUNE, "{" BOTH ",\"parameters\":{\"learning_rate\":0}}", "above 0"},
+        {LEARN_FINETUNE, "{" BOTH ",\"parameters\":{\"learning_rate\":-1}}", "above 0"},
+        {LEARN_FEEDBACK, "{\"targets\":[" T "]}", "id is missing"},
+        {LEARN_FEEDBACK, "{\"id\":\"a\",\"inputs\":[" X "],\"targets\":[" T "]}", "inputs:"},
+        {LEARN_EVALUATE, "{\"targets\":[" T "]}", "inputs is missing"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct learn_request request;
+        struct problem problem;
+        char *copy;
+
+        ck_assert_msg(!decode(rows[i].form, rows[i].body, strlen(rows[i].body), -1, &copy,
+                              &request, &problem),
+                      "row %zu: accepted", i);
+        ck_assert_msg(problem.status == 400 && strstr(problem.text, rows[i].text) != NULL,
+                      "row %zu: %d '%s'", i, problem.status, problem.text);
+        free(copy);
+    }
+}
+END_TEST
+
+START_TEST(test_good_body)
+{
+    static const char body[] =
+        "{\"id\":\"7\"," BOTH ",\"parameters\":{\"learning_rate\":0.25,\"timeout\":9}}";
+    struct learn_request request;
+    struct problem problem;
+    char *copy;
+
+    ck_assert_msg(decode(LEARN_FINETUNE, body, strlen(body), -1, &copy, &request, &problem), "%s",
+                  problem.text);
+    ck_assert_str_eq(request.id, "7");
+    ck_assert_int_eq(request.n_inputs, 1);
+    ck_assert_int_eq(request.n_targets, 1);
+    ck_assert_str_eq(request.targets[0].name, "t");
+    ck_assert_int_eq(((const int64_t *)request.targets[0].data)[1], 8);
+    ck_assert_double_eq(request.learning_rate, 0.25);
+    ck_assert_int_eq(request.timeout_us, 9);
+    learn_request_finish(&request);
+    free(copy);
+
+    ck_assert(decode(LEARN_FINETUNE, "{" BOTH "}", strlen("{" BOTH "}"), -1, &copy, &request,
+                     &problem));
+    ck_assert(isnan(request.learning_rate));
+    learn_request_finish(&request);
+    free(copy);
+}
+END_TEST
+
+START_TEST(test_binary_body)
+{
+    static const char head[] =
+        "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":\"FP32\","
+        "\"parameters\":{\"binary_data_size\":8}}],"
+        "\"targets\":[{\"name\":\"t\",\"shape\":[1],\"datatype\":\"INT64\","
+        "\"parameters\":{\"binary_data_size\":8}}]}";
+    const float x[] = {1.5f, -2};
+    const int64_t t = 6;
+    char body[sizeof(head) - 1 + sizeof(x) + sizeof(t)];
+    struct learn_request request;
+    struct problem problem;
+    char *copy;
+
+    memcpy(body, head, sizeof(head) - 1);
+    memcpy(body + sizeof(head) - 1, x, sizeof(x));
+    memcpy(body + sizeof(head) - 1 + sizeof(x), &t, sizeof(t));
+    ck_assert_msg(decode(LEARN_FINETUNE, body, sizeof(body), sizeof(head) - 1, &copy, &request,
+                         &problem),
+                  "%s", problem.text);
+    ck_assert_int_eq(memcmp(request.inputs[0].data, x, sizeof(x)), 0);
+    ck_assert_int_eq(memcmp(request.targets[0].data, &t, sizeof(t)), 0);
+    learn_request_finish(&request);
+    free(copy);
+    ck_assert(!decode(LEARN_FINETUNE, body, sizeof(body) - 1, sizeof(head) - 1, &copy, &request,
+                      &problem));
+    ck_assert_int_eq(problem.status, 400);
+    free(copy);
+    ck_assert(!decode(LEARN_FINETUNE, body, sizeof(body), 0, &copy, &request, &problem));
+    free(copy);
+}
+END_TEST
+
+START_TEST(test_answer)
+{
+    const struct learn_metric metrics[] = {{"accuracy", 1}, {"auc", NAN}};
+    struct learn_response response = {.model_name = "digits", .model_version = "1",
+                                      .generation = 42, .durable = 1, .loss = 0.5, .examples = 2,
+                                      .n_metrics = 2, .metrics = metrics};
+    struct text text;
+
+    text_init(&text);
+    learn_response_encode(&response, &text);
+    text_append(&text, "", 1);
+    ck_assert_str_eq(text.data,
+                     "{\"model_name\":\"digits\",\"model_version\":\"1\",\"parameters\":"
+                     "{\"generation\":42,\"durable\":true},\"loss\":0.5,"
+                     "\"metrics\":{\"accuracy\":1.0,\"auc\":null},\"examples\":2}");
+    text_free(&text);
+}
+END_TEST
+
+Suite *make_suite(void)
+{
+    Suite *suite = suite_create("learn_message");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_test(tests, test_bad_bodies);
+    tcase_add_test(tests, test_good_body);
+    tcase_add_test(tests, test_binary_body);
+    tcase_add_test(tests, test_answer);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
