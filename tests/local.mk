@@ -12,5 +12,6 @@ include tests/http/local.mk
 include tests/onnx/local.mk
 include tests/proto/local.mk
 include tests/server/local.mk
+include tests/train/local.mk
 
 dist_check_SCRIPTS += %D%/check_layering.sh
