@@ -7,6 +7,7 @@
 #include "engine/dtype.h"
 #include "engine/error.h"
 #include "engine/model.h"
+#include "engine/model_export.h"
 #include "engine/op.h"
 #include "engine/plan.h"
 #include "engine/pool.h"

@@ -21,6 +21,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/graph_seal.c \
 	%D%/memory_plan.c %D%/memory_plan.h \
 	%D%/model.c %D%/model.h \
+	%D%/model_export.c %D%/model_export.h \
 	%D%/model_file.c %D%/model_file.h \
 	%D%/model_load.c \
 	%D%/model_private.h \

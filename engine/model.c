@@ -51,6 +51,7 @@ static struct model *model_alloc(struct arena *arena, struct graph *graph)
     atomic_init(&model->refs, 1);
     model->arena = arena;
     model->graph = graph;
+    model->source.dir_fd = -1;
     return model;
 }
 
@@ -110,6 +111,7 @@ void model_unref(struct model *model)
     free(model->plans);
     weights_destroy(model->base);
     arena_destroy(model->arena);
+    model_file_close(&model->source);
     pthread_mutex_destroy(&model->lock);
     free(model);
 }
@@ -141,7 +143,7 @@ const struct model_io *model_output(const struct model *model, int index)
 
 size_t model_bytes(const struct model *model)
 {
-    return arena_bytes(model->arena) + model->base->bytes;
+    return arena_bytes(model->arena) + model->base->bytes + model->source.size;
 }
 
 const char *model_producer(const struct model *model)

@@ -19,6 +19,8 @@ struct model_options {
     size_t memory_bytes_max;       /* for the file, the graph and all weights; 0: no bound */
     size_t plan_bytes_max;         /* for the activations of one run; 0: no bound */
     int plans_max;                 /* plans kept for one model; 0: 64 */
+    bool keep_source;              /* hold the file's bytes, which count in model_bytes(), so that
+                                      model_export() needs no file */
 };
 
 struct model_io {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From a file to a model: read, legalise, resolve, optimise. The file's bytes are given back as
- * soon as the graph holds its own. */
+ * soon as the graph holds its own, unless the model is to keep them. */
 #include "engine/model_file.h"
 #include "engine/model_private.h"
 #include "engine/onnx/legalise.h"
 #include "engine/onnx/onnx_model.h"
 #include "engine/optimise/optimise.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 /* What a loader works on. */
 struct loading {
@@ -80,7 +83,21 @@ static struct model *load(const void *bytes, size_t size, int dir_fd,
 struct model *model_load_bytes(const void *bytes, size_t size, const struct model_options *options,
                                struct engine_error *err)
 {
-    return load(bytes, size, -1, options, err);
+    struct model *model = load(bytes, size, -1, options, err);
+    void *copy;
+
+    if (model == NULL || !options->keep_source)
+        return model;
+    copy = malloc(size);
+    if (copy == NULL) {
+        engine_error_set(err, ENGINE_NO_MEMORY, "no memory to keep a model file of %zu bytes",
+                         size);
+        model_unref(model);
+        return NULL;
+    }
+    model->source.bytes = memcpy(copy, bytes, size);
+    model->source.size = size;
+    return model;
 }
 
 struct model *model_load_file(const char *path, const struct model_options *options,
@@ -92,6 +109,9 @@ struct model *model_load_file(const char *path, const struct model_options *opti
     if (model_file_open(path, options->memory_bytes_max, &file, err) != ENGINE_OK)
         return NULL;
     model = load(file.bytes, file.size, file.dir_fd, options, err);
-    model_file_close(&file);
+    if (model != NULL && options->keep_source)
+        model->source = file;
+    else
+        model_file_close(&file);
     return model;
 }

@@ -8,6 +8,7 @@
 
 #include "engine/buffer.h"
 #include "engine/model.h"
+#include "engine/model_file.h"
 #include "engine/onnx/onnx_model.h"
 #include "engine/plan.h"
 
@@ -40,6 +41,7 @@ struct model {
     struct graph *graph;
     struct onnx_info info;
     struct model_signature signature;
+    struct model_file source;      /* bytes NULL unless options.keep_source */
     struct weights *base;
     bool batchable;                /* dimension 0 of every input may be what it likes */
     pthread_mutex_t lock;          /* of the cache below: newest first */

@@ -18,6 +18,11 @@ engine_libengine_a_SOURCES += \
 	%D%/onnx_scope.c \
 	%D%/onnx_sequence.c \
 	%D%/onnx_sparse.c \
+	%D%/onnx_splice.c %D%/onnx_splice.h \
+	%D%/onnx_splice_find.c \
+	%D%/onnx_splice_private.h \
 	%D%/onnx_tensor.c %D%/onnx_tensor.h \
 	%D%/onnx_type.c \
-	%D%/protobuf_reader.c %D%/protobuf_reader.h
+	%D%/onnx_writer.c %D%/onnx_writer.h \
+	%D%/protobuf_reader.c %D%/protobuf_reader.h \
+	%D%/protobuf_writer.c %D%/protobuf_writer.h

@@ -1,38 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/onnx/onnx_tensor.h"
 
-#include "engine/onnx/onnx_external.h"
 #include "engine/onnx/onnx_model.h"
 
 #include <string.h>
-
-enum {
-    FIELD_DIMS = 1,
-    FIELD_DATA_TYPE = 2,
-    FIELD_SEGMENT = 3,
-    FIELD_FLOATS = 4,
-    FIELD_INT32S = 5,
-    FIELD_STRINGS = 6,
-    FIELD_INT64S = 7,
-    FIELD_NAME = 8,
-    FIELD_RAW = 9,
-    FIELD_DOUBLES = 10,
-    FIELD_UINT64S = 11,
-    FIELD_EXTERNAL = 13,
-    FIELD_LOCATION = 14
-};
-
-/* A TensorProto before its data is touched. */
-struct header {
-    struct bytes name;
-    struct tensor tensor;
-    int64_t data_type;
-    bool has_raw, is_external;
-    struct bytes raw;
-    struct onnx_external external;
-    size_t counts[FIELD_UINT64S + 1]; /* elements in each typed field */
-    size_t string_bytes;
-};
 
 enum engine_status onnx_wire_error(const struct protobuf_reader *reader, const char *what,
                                    struct engine_error *err)
@@ -51,25 +22,25 @@ static unsigned field_of(enum dtype dtype)
 {
     switch (dtype) {
     case DTYPE_F32:
-        return FIELD_FLOATS;
+        return TENSOR_FLOATS;
     case DTYPE_F64:
-        return FIELD_DOUBLES;
+        return TENSOR_DOUBLES;
     case DTYPE_STRING:
-        return FIELD_STRINGS;
+        return TENSOR_STRINGS;
     case DTYPE_I64:
-        return FIELD_INT64S;
+        return TENSOR_INT64S;
     case DTYPE_U32:
     case DTYPE_U64:
-        return FIELD_UINT64S;
+        return TENSOR_UINT64S;
     default:
-        return FIELD_INT32S;
+        return TENSOR_INT32S;
     }
 }
 
 static enum protobuf_wire wire_of(unsigned field)
 {
-    return field == FIELD_FLOATS    ? PROTOBUF_FIXED32
-           : field == FIELD_DOUBLES ? PROTOBUF_FIXED64
+    return field == TENSOR_FLOATS    ? PROTOBUF_FIXED32
+           : field == TENSOR_DOUBLES ? PROTOBUF_FIXED64
                                     : PROTOBUF_VARINT;
 }
 
@@ -118,12 +89,12 @@ static bool read_external(struct protobuf_reader *reader, const struct protobuf_
 }
 
 static bool count_elements(struct protobuf_reader *reader, const struct protobuf_field *field,
-                           struct header *header)
+                           struct onnx_tensor_header *header)
 {
     size_t count = 1;
     struct bytes text;
 
-    if (field->number == FIELD_STRINGS) {
+    if (field->number == TENSOR_STRINGS) {
         if (!protobuf_bytes(reader, field, &text))
             return false;
         header->string_bytes += text.length;
@@ -135,42 +106,42 @@ static bool count_elements(struct protobuf_reader *reader, const struct protobuf
 }
 
 static bool read_field(struct protobuf_reader *reader, const struct protobuf_field *field,
-                       struct header *header)
+                       struct onnx_tensor_header *header)
 {
     int64_t number = 0;
     bool ok;
 
     switch (field->number) {
-    case FIELD_DIMS:
+    case TENSOR_DIMS:
         return read_dims(reader, field, &header->tensor.shape);
-    case FIELD_DATA_TYPE:
+    case TENSOR_DATA_TYPE:
         return protobuf_int(reader, field, &header->data_type);
-    case FIELD_SEGMENT:
+    case TENSOR_SEGMENT:
         return protobuf_fail(reader, "segments are not supported");
-    case FIELD_NAME:
+    case TENSOR_NAME:
         return protobuf_text(reader, field, ONNX_NAME_BYTES_MAX, &header->name);
-    case FIELD_RAW:
+    case TENSOR_RAW:
         header->has_raw = true;
         return protobuf_bytes(reader, field, &header->raw);
-    case FIELD_EXTERNAL:
+    case TENSOR_EXTERNAL:
         return read_external(reader, field, &header->external);
-    case FIELD_LOCATION:
+    case TENSOR_LOCATION:
         ok = protobuf_int(reader, field, &number);
         header->is_external = number == 1;
         return ok;
-    case FIELD_FLOATS:
-    case FIELD_INT32S:
-    case FIELD_STRINGS:
-    case FIELD_INT64S:
-    case FIELD_DOUBLES:
-    case FIELD_UINT64S:
+    case TENSOR_FLOATS:
+    case TENSOR_INT32S:
+    case TENSOR_STRINGS:
+    case TENSOR_INT64S:
+    case TENSOR_DOUBLES:
+    case TENSOR_UINT64S:
         return count_elements(reader, field, header);
     default:
         return true;
     }
 }
 
-static enum engine_status read_header(const struct bytes *message, struct header *header,
+static enum engine_status read_header(const struct bytes *message, struct onnx_tensor_header *header,
                                       struct engine_error *err)
 {
     struct protobuf_reader reader;
@@ -192,7 +163,7 @@ static enum engine_status read_header(const struct bytes *message, struct header
 }
 
 /* Checks type and dims, and that the data is there once and is as long as they say. */
-static enum engine_status check_header(struct header *header, size_t *ret_bytes,
+static enum engine_status check_header(struct onnx_tensor_header *header, size_t *ret_bytes,
                                        struct engine_error *err)
 {
     struct tensor *tensor = &header->tensor;
@@ -209,7 +180,7 @@ static enum engine_status check_header(struct header *header, size_t *ret_bytes,
         return engine_error_set(err, ENGINE_BAD_MODEL, "dims are negative or too large");
     own = field_of(tensor->dtype);
     elements = shape_elements(&tensor->shape);
-    for (unsigned i = 0; i <= FIELD_UINT64S; i++)
+    for (unsigned i = 0; i <= TENSOR_UINT64S; i++)
         typed += i != own ? header->counts[i] : 0;
     if (typed > 0)
         return engine_error_set(err, ENGINE_BAD_MODEL, "data is not in the field of its type, %s",
@@ -292,19 +263,19 @@ static bool store_field(struct protobuf_reader *reader, const struct protobuf_fi
     size_t count;
 
     switch (field->number) {
-    case FIELD_FLOATS:
+    case TENSOR_FLOATS:
         if (!protobuf_count(reader, field, PROTOBUF_FIXED32, &count) ||
             !protobuf_floats(reader, field, (float *)tensor->data + *index))
             return false;
         *index += count;
         return true;
-    case FIELD_DOUBLES:
+    case TENSOR_DOUBLES:
         if (!protobuf_count(reader, field, PROTOBUF_FIXED64, &count) ||
             !protobuf_doubles(reader, field, (double *)tensor->data + *index))
             return false;
         *index += count;
         return true;
-    case FIELD_STRINGS:
+    case TENSOR_STRINGS:
         if (field->bytes.length > 0)
             memcpy(*text, field->bytes.data, field->bytes.length);
         ((struct bytes *)tensor->data)[(*index)++] =
@@ -316,7 +287,7 @@ static bool store_field(struct protobuf_reader *reader, const struct protobuf_fi
     }
 }
 
-static enum engine_status store_typed(const struct bytes *message, const struct header *header,
+static enum engine_status store_typed(const struct bytes *message, const struct onnx_tensor_header *header,
                                       struct arena *arena, struct tensor *tensor,
                                       struct engine_error *err)
 {
@@ -326,7 +297,7 @@ static enum engine_status store_typed(const struct bytes *message, const struct 
     size_t index = 0;
     char *text = NULL;
 
-    if (own == FIELD_STRINGS) {
+    if (own == TENSOR_STRINGS) {
         text = arena_alloc(arena, header->string_bytes);
         if (text == NULL)
             return onnx_no_memory("string data", err);
@@ -348,7 +319,7 @@ static void normalise_bools(struct tensor *tensor, size_t count)
         data[i] = data[i] != 0;
 }
 
-static enum engine_status load_data(const struct bytes *message, const struct header *header,
+static enum engine_status load_data(const struct bytes *message, const struct onnx_tensor_header *header,
                                     size_t bytes, int dir_fd, struct arena *arena,
                                     struct tensor *tensor, struct engine_error *err)
 {
@@ -372,19 +343,31 @@ static enum engine_status load_data(const struct bytes *message, const struct he
     return status;
 }
 
+enum engine_status onnx_tensor_header_read(const struct bytes *message,
+                                           struct onnx_tensor_header *ret, size_t *ret_bytes,
+                                           struct engine_error *err)
+{
+    enum engine_status status = read_header(message, ret, err);
+
+    if (status != ENGINE_OK)
+        return status;
+    status = check_header(ret, ret_bytes, err);
+    if (status != ENGINE_OK)
+        engine_error_prefix(err, "tensor '%.*s'", ONNX_NAME(ret->name));
+    return status;
+}
+
 enum engine_status onnx_tensor_parse(const struct bytes *message, int dir_fd, struct arena *arena,
                                      struct bytes *ret_name, struct tensor *ret,
                                      struct engine_error *err)
 {
-    struct header header;
+    struct onnx_tensor_header header;
     size_t bytes = 0;
-    enum engine_status status = read_header(message, &header, err);
+    enum engine_status status = onnx_tensor_header_read(message, &header, &bytes, err);
 
     if (status != ENGINE_OK)
         return status;
-    status = check_header(&header, &bytes, err);
-    if (status == ENGINE_OK)
-        status = load_data(message, &header, bytes, dir_fd, arena, &header.tensor, err);
+    status = load_data(message, &header, bytes, dir_fd, arena, &header.tensor, err);
     if (status != ENGINE_OK) {
         engine_error_prefix(err, "tensor '%.*s'", ONNX_NAME(header.name));
         return status;

@@ -180,10 +180,20 @@ check_PROGRAMS += %D%/test_onnx_mutations
 %C%_test_onnx_mutations_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_onnx_mutations_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_onnx_splice
+%C%_test_onnx_splice_SOURCES = %D%/test_onnx_splice.c $(ONNX_BYTES) $(RUN_SUITE)
+%C%_test_onnx_splice_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_splice_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_onnx_tensor
 %C%_test_onnx_tensor_SOURCES = %D%/test_onnx_tensor.c $(ONNX_BYTES) $(RUN_SUITE)
 %C%_test_onnx_tensor_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_onnx_tensor_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_onnx_writer
+%C%_test_onnx_writer_SOURCES = %D%/test_onnx_writer.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_onnx_writer_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_onnx_writer_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_protobuf_reader
 %C%_test_protobuf_reader_SOURCES = %D%/test_protobuf_reader.c $(RUN_SUITE)
