@@ -170,7 +170,7 @@ static void time_out(struct http_connection *connection)
         break;
     case CONNECTION_PARKED:
         if (atomic_compare_exchange_strong(&exchange->state, &parked, EXCHANGE_EXPIRED))
-            MHD_resume_connection(connection->mhd);    /* request_handle() answers 504 */
+            parking_leave(exchange);                   /* request_answer() says 504 */
         break;
     case CONNECTION_SENDING:
         connection_shutdown(connection, true);

@@ -150,7 +150,7 @@ static void replied(struct exchange *exchange)
         assert(state != EXCHANGE_REPLIED);
         if (state == EXCHANGE_PARKED &&
             atomic_compare_exchange_strong(&exchange->state, &state, EXCHANGE_REPLIED))
-            http_loop_finished(loop, exchange);
+            parking_finished(loop, exchange);
     }
     if (deferred)
         exchange_unref(exchange);

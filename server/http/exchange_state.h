@@ -5,10 +5,11 @@
  * and after exchange_defer() whoever will reply. `state` decides who speaks:
  *
  *     RUNNING --reply--> REPLIED                      the handler answered before it returned
- *     RUNNING --handler returned--> PARKED            the connection is suspended
+ *     RUNNING --handler returned--> PARKED            how the connection waits: parking.c
  *     PARKED  --reply--> REPLIED                      goes to the loop's queue of finished exchanges
  *     PARKED  --deadline--> EXPIRED                   the network thread answers 504 by itself; the
  *                                                     late reply is dropped
+ *     PARKED  --connection lost--> GONE               nobody is left to answer; the same
  *
  * The reply fields belong to the replier until it has set REPLIED, to the network thread afterwards. */
 #ifndef SERVER_HTTP_EXCHANGE_STATE_H
@@ -24,7 +25,17 @@
 struct http_connection;
 struct http_loop;
 
-enum exchange_state { EXCHANGE_RUNNING, EXCHANGE_PARKED, EXCHANGE_REPLIED, EXCHANGE_EXPIRED };
+enum exchange_state {
+    EXCHANGE_RUNNING, EXCHANGE_PARKED, EXCHANGE_REPLIED, EXCHANGE_EXPIRED, EXCHANGE_GONE
+};
+
+/* How a parked exchange's connection waits: see parking.c. The network thread's alone. */
+enum parking {
+    PARKING_NONE,
+    PARKING_HELD,                /* stays on libmicrohttpd's ready list */
+    PARKING_SUSPENDED,
+    PARKING_LOST                 /* its connection is gone, its reply is on the way to the loop */
+};
 
 /* What the network thread does with the next call of libmicrohttpd's handler. */
 enum exchange_stage {
@@ -49,6 +60,8 @@ struct exchange {
     struct http_connection *connection;
     struct MHD_Connection *mhd;
     struct exchange *next_finished;
+    struct exchange *previous_held, *next_held;
+    enum parking parking;
 
     enum exchange_stage stage;
     const char *uri;             /* in libmicrohttpd's buffer, as all strings of the request are */
@@ -78,7 +91,20 @@ struct exchange *exchange_create(struct http_loop *loop, struct http_connection 
                                  struct MHD_Connection *mhd);
 void exchange_unref(struct exchange *exchange);
 
-/* Implemented by http_loop.c: hands a parked exchange, now replied, back to its network thread. */
-void http_loop_finished(struct http_loop *loop, struct exchange *exchange);
+/* parking.c. Hands a parked exchange, now replied, back to its network thread. Any thread. */
+void parking_finished(struct http_loop *loop, struct exchange *exchange);
+/* All others: network thread only. The handler has returned without a reply. */
+void parking_enter(struct exchange *exchange);
+/* The reply is known, or the time is over: request_answer() will be called, now or soon. */
+void parking_leave(struct exchange *exchange);
+/* The connection is closed. False if the exchange must be kept: then parking_take_finished() lets it go. */
+bool parking_lose(struct exchange *exchange);
+/* Answers all that are finished. False if there were none. */
+bool parking_take_finished(struct http_loop *loop);
+/* Suspends what has been held for longer than a moment. */
+void parking_suspend_old(struct http_loop *loop, uint64_t now_ns);
+
+/* request.c: queues the reply of an exchange that was parked. */
+enum MHD_Result request_answer(struct exchange *exchange);
 
 #endif

@@ -21,36 +21,63 @@
 enum {
     POOL_BYTES = 32 * 1024,       /* for each connection; zeroed for each request, so not larger */
     ACCESS_LINES_BYTES = 32 * 1024,
-    FRUITLESS_MAX = 64            /* runs without a callback: far more than any response needs */
+    FRUITLESS_MAX = 64,           /* runs without a callback: far more than any response needs */
+    READS_MAX = 4,                /* runs before what they brought is computed */
+    ROUNDS_MAX = 8                /* before libuv looks at its other descriptors again */
 };
 
 static void on_idle(uv_idle_t *idle);
 static void on_pause_over(uv_timer_t *timer);
 
-/* Everything ends here: socket events, resumes, and what libmicrohttpd left for another run. It asks
- * for another without end when a chunk's size line fills its buffer; then it gets one each
- * millisecond, until connections_sweep() ends that connection. (An uv_timer of 0 ms would starve all
+static _Thread_local struct http_loop *loop_of_thread;
+
+/* One run of libmicrohttpd. False if it called none of our callbacks: it had nothing to do. */
+static bool run_mhd(struct http_loop *loop)
+{
+    unsigned int before = loop->activity;
+
+    MHD_run(loop->mhd);
+    loop->fruitless = loop->activity == before ? loop->fruitless + 1 : 0;
+    return loop->fruitless == 0;
+}
+
+/* Reads as long as requests come, so that what is there is computed together; then lets it be computed. */
+static void read_and_compute(struct http_loop *loop)
+{
+    int held;
+    bool any = false;
+
+    for (int i = 0; i < READS_MAX; i++) {
+        held = loop->n_held;
+        any |= run_mhd(loop);
+        if (loop->n_held <= held)
+            break;
+    }
+    if (any && loop->server->config.turn_ended != NULL)
+        loop->server->config.turn_ended(loop->server->config.turn_arg);
+}
+
+/* Everything ends here: socket events, replies, and what libmicrohttpd left for another run. It asks
+ * for another without end when a chunk's size line fills its buffer, and while exchanges are held: once
+ * its runs bear no fruit it gets one each millisecond. The first ends when connections_sweep() ends
+ * that connection, the other when what is held is suspended. (An uv_timer of 0 ms would starve all
  * else in libuv 1.44: a timer set in a timer's callback runs in the same round.) */
 static void turn(struct http_loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    unsigned int before = loop->activity;
 
-    MHD_run(loop->mhd);
-    if (loop->server->config.turn_ended != NULL && loop->activity != before)
-        loop->server->config.turn_ended(loop->server->config.turn_arg);
-    if (MHD_get_timeout(loop->mhd, &wait_ms) != MHD_YES) {
-        loop->fruitless = 0;
-        uv_idle_stop(&loop->mhd_again);
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        read_and_compute(loop);
+        if (!parking_take_finished(loop))
+            break;
+    }
+    uv_idle_stop(&loop->mhd_again);
+    if (MHD_get_timeout(loop->mhd, &wait_ms) != MHD_YES)
         return;
-    }
-    loop->fruitless = loop->activity == before ? loop->fruitless + 1 : 0;
-    if (loop->fruitless < FRUITLESS_MAX) {
+    if (loop->fruitless < (loop->n_held > 0 ? 1 : FRUITLESS_MAX))
         uv_idle_start(&loop->mhd_again, on_idle);
-    } else {
-        uv_idle_stop(&loop->mhd_again);
+    else
         uv_timer_start(&loop->mhd_pause, on_pause_over, 1, 0);
-    }
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -60,7 +87,10 @@ static void on_idle(uv_idle_t *idle)
 
 static void on_pause_over(uv_timer_t *timer)
 {
-    turn(timer->data);
+    struct http_loop *loop = timer->data;
+
+    parking_suspend_old(loop, uv_hrtime());
+    turn(loop);
 }
 
 static void on_mhd_events(uv_poll_t *poll, int status, int events)
@@ -121,35 +151,13 @@ static void take_incoming(struct http_loop *loop)
     }
 }
 
-/* Resumes all that are finished, oldest first. */
-static bool take_finished(struct http_loop *loop)
-{
-    struct exchange *newest = atomic_exchange(&loop->finished, NULL), *oldest = NULL;
-    bool any = newest != NULL;
-
-    while (newest != NULL) {
-        struct exchange *next = newest->next_finished;
-
-        newest->next_finished = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    while (oldest != NULL) {
-        struct exchange *next = oldest->next_finished;
-
-        MHD_resume_connection(oldest->mhd);
-        oldest = next;
-    }
-    return any;
-}
-
 static void on_wake(uv_async_t *wake)
 {
     struct http_loop *loop = wake->data;
 
     atomic_store(&loop->tick_ns, uv_hrtime());
     take_incoming(loop);
-    if (take_finished(loop))
+    if (parking_take_finished(loop))
         turn(loop);
     if (atomic_load(&loop->server->draining) && !loop->drain_begun) {
         loop->drain_begun = true;
@@ -166,14 +174,9 @@ void http_loop_wake(struct http_loop *loop)
     uv_async_send(&loop->wake);
 }
 
-void http_loop_finished(struct http_loop *loop, struct exchange *exchange)
+bool http_loop_is_mine(const struct http_loop *loop)
 {
-    struct exchange *head = atomic_load(&loop->finished);
-
-    do
-        exchange->next_finished = head;
-    while (!atomic_compare_exchange_weak(&loop->finished, &head, exchange));
-    uv_async_send(&loop->wake);
+    return loop == loop_of_thread;
 }
 
 /* The URL's parts stay as they came: the router decodes each parameter once. */
@@ -233,6 +236,7 @@ static void run_thread(void *arg)
 {
     struct http_loop *loop = arg;
 
+    loop_of_thread = loop;
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
@@ -266,7 +270,7 @@ void http_loop_finish(struct http_loop *loop)
     acceptor_close(loop, false);
     take_incoming(loop);
     if (loop->mhd != NULL) {
-        take_finished(loop);
+        parking_take_finished(loop);
         for (int i = 0; i < 4; i++)
             MHD_run(loop->mhd);          /* the answers that are ready go out */
         uv_poll_stop(&loop->mhd_events);

@@ -23,7 +23,7 @@ enum { CONNECTION_NAME_BYTES = 64, CONNECTIONS_RESERVED = 32 };
 enum connection_state {
     CONNECTION_IDLE,              /* between requests, or before the first */
     CONNECTION_RECEIVING,         /* from the request line to the end of the body */
-    CONNECTION_PARKED,            /* suspended: the reply comes from another thread */
+    CONNECTION_PARKED,            /* the reply comes later */
     CONNECTION_SENDING,
     CONNECTION_CLOSING            /* shut down; libmicrohttpd will notice */
 };
@@ -88,6 +88,10 @@ struct http_loop {
     uv_timer_t accept_pause;
     bool accepting;
 
+    struct exchange *held;                /* list; see parking.c */
+    int n_held;
+    struct exchange *answered;            /* finished by this thread itself */
+
     /* From other threads. */
     _Atomic(struct exchange *) finished;
     _Atomic(struct incoming *) incoming;
@@ -112,6 +116,8 @@ bool http_loop_init(struct http_loop *loop, struct http_server *server, int inde
                     struct problem *problem);
 bool http_loop_start(struct http_loop *loop, struct problem *problem);
 void http_loop_wake(struct http_loop *loop);
+/* True on the loop's own thread. */
+bool http_loop_is_mine(const struct http_loop *loop);
 /* Joins the thread, stops libmicrohttpd, frees. */
 void http_loop_finish(struct http_loop *loop);
 

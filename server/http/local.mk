@@ -9,6 +9,7 @@ server_libserver_a_SOURCES += \
 	server/http/http_server.c server/http/http_server.h \
 	server/http/linger.c server/http/linger.h \
 	server/http/listener.c server/http/listener.h \
+	server/http/parking.c \
 	server/http/raw_header.c server/http/raw_header.h \
 	server/http/request.c \
 	server/http/router.c server/http/router.h

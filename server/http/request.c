@@ -122,9 +122,9 @@ static enum MHD_Result send_reply(struct exchange *exchange)
     }
     if (exchange->close || connection->over_limit || exchange->loop->drain_begun)
         MHD_add_response_header(response, "Connection", "close");
-    result = MHD_queue_response(exchange->mhd, (unsigned int)exchange->status, response);
-    MHD_destroy_response(response);
     connection_set_state(connection, CONNECTION_SENDING);
+    result = MHD_queue_response(exchange->mhd, (unsigned int)exchange->status, response);
+    MHD_destroy_response(response);          /* the exchange may be gone, if nothing could be queued */
     return result;
 }
 
@@ -254,7 +254,7 @@ static enum MHD_Result handle_complete(struct exchange *exchange)
     if (atomic_compare_exchange_strong(&exchange->state, &state, EXCHANGE_PARKED)) {
         assert(exchange->deferred);                  /* else the handler forgot to reply */
         connection_set_state(exchange->connection, CONNECTION_PARKED);
-        MHD_suspend_connection(exchange->mhd);
+        parking_enter(exchange);
         return MHD_YES;
     }
     return send_reply(exchange);
@@ -273,10 +273,16 @@ static enum MHD_Result send_expired(struct exchange *exchange)
     MHD_add_response_header(response, "Content-Type", "application/json");
     if (exchange->loop->drain_begun)
         MHD_add_response_header(response, "Connection", "close");
+    connection_set_state(exchange->connection, CONNECTION_SENDING);
     result = MHD_queue_response(exchange->mhd, 504, response);
     MHD_destroy_response(response);
-    connection_set_state(exchange->connection, CONNECTION_SENDING);
     return result;
+}
+
+enum MHD_Result request_answer(struct exchange *exchange)
+{
+    return atomic_load(&exchange->state) == EXCHANGE_EXPIRED ? send_expired(exchange)
+                                                             : send_reply(exchange);
 }
 
 enum MHD_Result request_handle(void *arg, struct MHD_Connection *mhd, const char *url,
@@ -287,6 +293,8 @@ enum MHD_Result request_handle(void *arg, struct MHD_Connection *mhd, const char
     struct http_loop *loop = arg;
 
     (void)mhd;
+    if (exchange != NULL && exchange->parking == PARKING_HELD)
+        return MHD_YES;                              /* asked in every run, until there is a reply */
     loop->activity++;
     if (exchange == NULL)
         return MHD_NO;                               /* out of memory: close */
@@ -296,22 +304,21 @@ enum MHD_Result request_handle(void *arg, struct MHD_Connection *mhd, const char
         return handle_piece(exchange, upload_data, upload_data_size);
     if (exchange->stage == STAGE_BODY)
         return handle_complete(exchange);
-    if (atomic_load(&exchange->state) == EXCHANGE_EXPIRED)
-        return send_expired(exchange);
-    return send_reply(exchange);
+    return request_answer(exchange);
 }
 
 static void log_access(struct exchange *exchange, int status)
 {
     const struct http_server *server = exchange->loop->server;
-    bool expired = atomic_load(&exchange->state) == EXCHANGE_EXPIRED;
+    /* Else these fields are the late replier's. */
+    bool replied = atomic_load(&exchange->state) == EXCHANGE_REPLIED;
     struct access_record record = {
         .method = exchange->method, .path = exchange->path, .status = status,
         .bytes_in = exchange->body.length, .bytes_out = exchange->sent_bytes,
         .duration_us = (uv_hrtime() - exchange->start_ns) / 1000,
-        .queue_us = expired ? 0 : exchange->queue_us,
-        .compute_us = expired ? 0 : exchange->compute_us,
-        .batch_size = expired ? 0 : exchange->batch_size,
+        .queue_us = replied ? exchange->queue_us : 0,
+        .compute_us = replied ? exchange->compute_us : 0,
+        .batch_size = replied ? exchange->batch_size : 0,
         .model = exchange->model, .version = exchange->version,
         .peer = exchange->connection->peer,
         .request_id = exchange->stage != STAGE_HEADER ? exchange_header(exchange, "X-Request-Id")
@@ -324,8 +331,10 @@ static void log_access(struct exchange *exchange, int status)
 /* 499: the client went before it was answered; 400: libmicrohttpd refused the request by itself. */
 static int final_status(const struct exchange *exchange, enum MHD_RequestTerminationCode code)
 {
-    if (atomic_load(&exchange->state) == EXCHANGE_EXPIRED)
-        return 504;
+    int state = atomic_load(&exchange->state);
+
+    if (state == EXCHANGE_EXPIRED || state == EXCHANGE_GONE)
+        return state == EXCHANGE_EXPIRED ? 504 : 499;
     if (exchange->status != 0)
         return exchange->status;
     return code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || code == MHD_REQUEST_TERMINATED_READ_ERROR
@@ -335,7 +344,7 @@ static int final_status(const struct exchange *exchange, enum MHD_RequestTermina
 
 static const char *final_reason(const struct exchange *exchange, int status)
 {
-    if (atomic_load(&exchange->state) == EXCHANGE_EXPIRED)
+    if (status == 504 && atomic_load(&exchange->state) == EXCHANGE_EXPIRED)
         return "deadline";
     if (status == 499)
         return "client_gone";
@@ -349,6 +358,7 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct http_loop *loop = arg;
     struct metrics *metrics = loop->server->config.metrics;
     struct http_connection *connection;
+    bool over;
     int status;
 
     (void)mhd;
@@ -356,6 +366,7 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (exchange == NULL)
         return;
     *context = NULL;
+    over = parking_lose(exchange);
     connection = exchange->connection;
     status = final_status(exchange, code);
     if (metrics != NULL) {
@@ -371,5 +382,6 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
         linger_start(&loop->lingers, dup(connection->fd));
     connection->exchange = NULL;
     connection_set_state(connection, CONNECTION_IDLE);
-    exchange_unref(exchange);
+    if (over)
+        exchange_unref(exchange);
 }
