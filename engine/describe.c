@@ -235,7 +235,7 @@ static void put_plan(FILE *out, struct model *model)
 
 static bool put_loaded(FILE *out, const char *path)
 {
-    struct model_options options = {.optimise = true};
+    struct model_options options = {.optimise = true, .inference_mode = true};
     struct engine_error err = {0};
     struct model *model = model_load_file(path, &options, &err);
 

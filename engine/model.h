@@ -16,6 +16,8 @@ struct weights;
 
 struct model_options {
     bool optimise;                 /* fuse, fold, pack; off only for tests and `inferd inspect` */
+    bool inference_mode;           /* Dropout and BatchNormalization never train, whatever the file
+                                      says; off only for conformance tests */
     size_t memory_bytes_max;       /* for the file, the graph and all weights; 0: no bound */
     size_t plan_bytes_max;         /* for the activations of one run; 0: no bound */
     int plans_max;                 /* plans kept for one model; 0: 64 */

@@ -29,6 +29,9 @@ static enum engine_status build(struct loading *loading, const void *bytes, size
         status = engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
     if (status == ENGINE_OK)
         status = onnx_legalise(loading->graph, err);
+    if (status == ENGINE_OK && loading->options->inference_mode &&
+        !optimise_inference_mode(loading->graph))
+        status = engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
     if (status == ENGINE_OK)
         status = graph_resolve(loading->graph, err);
     if (status == ENGINE_OK && loading->options->optimise)

@@ -6,6 +6,7 @@ engine_libengine_a_SOURCES += \
 	%D%/fuse_gelu.c \
 	%D%/fuse_layer_norm.c \
 	%D%/fuse_swish.c \
+	%D%/inference_mode.c \
 	%D%/optimise.c %D%/optimise.h \
 	%D%/order.c %D%/order.h \
 	%D%/pack_gemm.c \

@@ -18,6 +18,10 @@
  * graph_seal(); resolves what it adds. */
 enum engine_status optimise_graph(struct graph *graph, struct engine_error *err);
 
+/* Turns off what a file does while training only: before graph_resolve(), bodies too. False when the arena
+ * is used up. */
+bool optimise_inference_mode(struct graph *graph);
+
 /* The passes; each works on one graph and not on bodies, and returns false only when the arena is
  * used up. New nodes have yet to be resolved. */
 bool optimise_remove_no_ops(struct graph *graph);      /* Identity, Dropout and the like */

@@ -167,6 +167,7 @@ static struct model_entry *load_entry(struct registry *registry, const struct mo
     const struct model_config *config = &slot->config;
     const struct model_options model_options = {
         .optimise = true,
+        .inference_mode = true,
         .memory_bytes_max = (size_t)options->model_bytes_max,
         .plan_bytes_max = (size_t)options->plan_bytes_max,
     };

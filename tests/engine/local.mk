@@ -47,6 +47,11 @@ check_PROGRAMS += %D%/test_graph
 %C%_test_graph_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_graph_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_inference_mode
+%C%_test_inference_mode_SOURCES = %D%/test_inference_mode.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_inference_mode_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_inference_mode_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_layout
 %C%_test_layout_SOURCES = %D%/test_layout.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_layout_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
