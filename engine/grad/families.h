@@ -8,7 +8,8 @@
 #include "engine/grad/grad.h"
 
 #define GRAD_FAMILY_MAP(X) \
-    X(compare)
+    X(compare) \
+    X(conv)
 
 #define X(name) extern const struct grad_def grads_##name[];
 GRAD_FAMILY_MAP(X)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/conv.c \
 	%D%/families.h \
 	%D%/grad.h \
 	%D%/grad_compare.c \

@@ -152,11 +152,12 @@ static struct tap tap_of(const struct window *w, int64_t k)
 
 #define CONV_TRANSPOSED(T, SUFFIX) \
     void conv_transposed_##SUFFIX(const struct window *window, int64_t channels, int64_t outputs, \
-                                  const T *x, const T *w, const T *bias, T *scratch, T *y) \
+                                  const T *x, const T *w, const T *bias, bool accumulate, \
+                                  T *scratch, T *y) \
     { \
         int64_t depth = outputs * window_kernel_size(window), places = window_out_size(window); \
         int64_t plane = window_in_size(window), stretch = conv_stretch(window, outputs); \
-        for (int64_t o = 0; o < outputs; o++) \
+        for (int64_t o = 0; o < outputs && !accumulate; o++) \
             for (int64_t i = 0; i < plane; i++) \
                 y[o * plane + i] = bias != NULL ? bias[o] : 0; \
         for (int64_t from = 0; from < places; from += stretch) { \

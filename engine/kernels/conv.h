@@ -23,12 +23,12 @@ void conv_f64(const struct window *window, int64_t channels, int64_t outputs, in
               const double *x, const double *w, const double *bias, double *scratch, double *y);
 
 /* The transposed form, and what the gradient by a convolution's input is: x[channels, out] is
- * spread over y[outputs, in] through w[channels, outputs * kernel]. Takes conv_scratch(window,
- * outputs). */
+ * spread over y[outputs, in] through w[channels, outputs * kernel]; with `accumulate` it is added to
+ * y, and there is no bias. Takes conv_scratch(window, outputs). */
 void conv_transposed_f32(const struct window *window, int64_t channels, int64_t outputs, const float *x,
-                         const float *w, const float *bias, float *scratch, float *y);
+                         const float *w, const float *bias, bool accumulate, float *scratch, float *y);
 void conv_transposed_f64(const struct window *window, int64_t channels, int64_t outputs,
-                         const double *x, const double *w, const double *bias, double *scratch,
-                         double *y);
+                         const double *x, const double *w, const double *bias, bool accumulate,
+                         double *scratch, double *y);
 
 #endif

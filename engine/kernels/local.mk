@@ -5,6 +5,8 @@ engine_libengine_a_SOURCES += \
 	%D%/conv.c %D%/conv.h \
 	%D%/conv_last.c %D%/conv_last.h \
 	%D%/conv_places.c %D%/conv_places.h \
+	%D%/conv_planes.c %D%/conv_planes.h \
+	%D%/conv_weights.c %D%/conv_weights.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/depthwise.c %D%/depthwise.h \
@@ -16,6 +18,7 @@ engine_libengine_a_SOURCES += \
 	%D%/packed.c %D%/packed.h \
 	%D%/pool_last.c %D%/pool_last.h %D%/pool_last_body.h \
 	%D%/random.c %D%/random.h \
+	%D%/rearrange.c %D%/rearrange.h \
 	%D%/recurrent.c %D%/recurrent.h \
 	%D%/reduce.c %D%/reduce.h %D%/reduce_body.h \
 	%D%/resample.c %D%/resample.h \

@@ -2,67 +2,12 @@
  * Conv and ConvTranspose of any geometry with weights of any origin. Those with constant weights
  * become inferd.PackedConv when a model is optimised: see engine/ops/packed_conv.c. */
 #include "engine/kernels/conv.h"
-#include "engine/op.h"
+#include "engine/ops/conv_form.h"
 #include "engine/ops/families.h"
 #include "engine/ops/product.h"
-#include "engine/ops/window_form.h"
-
-#include <string.h>
 
 #define CONV_DTYPES \
     (DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F64) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16))
-
-struct conv_params {
-    struct window_form form;
-    int64_t groups;
-    bool transposed;
-};
-
-static enum engine_status conv_init(const struct op_init *init, struct engine_error *err)
-{
-    struct conv_params *params = init->params;
-
-    params->transposed = strcmp(init->node->op_type, "ConvTranspose") == 0;
-    params->groups = node_int(init->node, "group", 1);
-    if (params->groups < 1)
-        return op_fail(init->node, err, "group is %lld", (long long)params->groups);
-    return window_form_read(init->node, &params->form, err);
-}
-
-/* One call's sizes; channels and outputs are those of one group. */
-struct conv_sizes {
-    struct window window;
-    int64_t images, groups, channels, outputs;
-};
-
-/* NULL, or what does not fit. */
-static const char *conv_sizes(const struct conv_params *params, const struct shape *x,
-                              const struct shape *w, const struct shape *bias, struct conv_sizes *ret)
-{
-    const int64_t *kernel = w->dims + 2, *spatial = x->dims + 2;
-
-    if (x->rank < 3 || w->rank != x->rank)
-        return "input and weights must have the same rank, at least 3";
-    ret->images = x->dims[0];
-    ret->groups = params->groups;
-    if (params->transposed) {
-        if (x->dims[1] != w->dims[0] || w->dims[0] % params->groups != 0)
-            return "channels of input, weights and group do not fit";
-        ret->channels = w->dims[0] / params->groups;
-        ret->outputs = w->dims[1];
-    } else {
-        if (w->dims[0] % params->groups != 0 || x->dims[1] % params->groups != 0 ||
-            x->dims[1] / params->groups != w->dims[1])
-            return "channels of input, weights and group do not fit";
-        ret->channels = w->dims[1];
-        ret->outputs = w->dims[0] / params->groups;
-    }
-    if (bias != NULL && (bias->rank != 1 || bias->dims[0] != ret->outputs * ret->groups))
-        return "the bias has not one element for each output channel";
-    if (params->transposed)
-        return window_fit_transposed(&params->form, x->rank - 2, spatial, kernel, &ret->window);
-    return window_fit(&params->form, x->rank - 2, spatial, kernel, &ret->window);
-}
 
 static const struct shape *bias_shape(const struct op_infer *infer)
 {
@@ -70,14 +15,14 @@ static const struct shape *bias_shape(const struct op_infer *infer)
 }
 
 /* Elements that one thread needs for its columns. */
-static int64_t columns(const struct conv_params *params, const struct conv_sizes *sizes)
+static int64_t columns(const struct conv_form *params, const struct conv_sizes *sizes)
 {
     return conv_scratch(&sizes->window, params->transposed ? sizes->outputs : sizes->channels);
 }
 
 static enum engine_status conv_infer(struct op_infer *infer, struct engine_error *err)
 {
-    const struct conv_params *params = infer->params;
+    const struct conv_form *params = infer->params;
     const struct tensor *x = &infer->inputs[0], *w = &infer->inputs[1];
     struct shape *out = &infer->outputs[0].shape;
     size_t size = is_half(x->dtype) ? sizeof(float) : dtype_size(x->dtype);
@@ -88,7 +33,7 @@ static enum engine_status conv_infer(struct op_infer *infer, struct engine_error
     if (w->dtype != x->dtype)
         return op_fail(infer->node, err, "types %s and %s differ", dtype_name(x->dtype),
                        dtype_name(w->dtype));
-    problem = conv_sizes(params, &x->shape, &w->shape, bias_shape(infer), &sizes);
+    problem = conv_form_sizes(params, &x->shape, &w->shape, bias_shape(infer), &sizes);
     if (problem != NULL)
         return op_fail(infer->node, err, "%s (input %s, weights %s)", problem,
                        shape_text(&x->shape, text_x, sizeof(text_x)),
@@ -114,7 +59,7 @@ static enum engine_status conv_infer(struct op_infer *infer, struct engine_error
 
 /* What the threads share; task = (image, group) and, for Conv, the stretch within it. */
 struct conv_work {
-    const struct conv_params *params;
+    const struct conv_form *params;
     struct conv_sizes sizes;
     bool wide;                      /* double */
     int64_t stretch, stretches;
@@ -142,9 +87,9 @@ static void conv_task(void *arg, int task, int thread)
     if (to > window_out_size(window))
         to = window_out_size(window);
     if (work->params->transposed && work->wide)
-        conv_transposed_f64(window, s->channels, s->outputs, x, w, bias, scratch, y);
+        conv_transposed_f64(window, s->channels, s->outputs, x, w, bias, false, scratch, y);
     else if (work->params->transposed)
-        conv_transposed_f32(window, s->channels, s->outputs, x, w, bias, scratch, y);
+        conv_transposed_f32(window, s->channels, s->outputs, x, w, bias, false, scratch, y);
     else if (work->wide)
         conv_f64(window, s->channels, s->outputs, from, to, x, w, bias, scratch, y);
     else
@@ -181,7 +126,7 @@ static enum engine_status conv_run(const struct op_call *call, struct engine_err
                              .y = call->outputs[0]->data, .scratch = call->scratch};
     struct conv_sizes *s = &work.sizes;
     float *wide = NULL;
-    const char *problem = conv_sizes(work.params, &x->shape, &w->shape,
+    const char *problem = conv_form_sizes(work.params, &x->shape, &w->shape,
                                      bias != NULL ? &bias->shape : NULL, s);
 
     if (problem != NULL)
@@ -202,7 +147,7 @@ static enum engine_status conv_run(const struct op_call *call, struct engine_err
 #define CONV_ENTRY(NAME) \
     {.domain = "", .name = NAME, .since = 1, .inputs_min = 2, .inputs_max = 3, .outputs_min = 1, \
      .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = CONV_DTYPES, \
-     .params_size = sizeof(struct conv_params), .init = conv_init, .infer = conv_infer, \
+     .params_size = sizeof(struct conv_form), .init = conv_form_init, .infer = conv_infer, \
      .run = conv_run}
 
 const struct op_def ops_conv[] = {

@@ -9,6 +9,7 @@ engine_libengine_a_SOURCES += \
 	%D%/compare.c \
 	%D%/control.c \
 	%D%/conv.c \
+	%D%/conv_form.c %D%/conv_form.h \
 	%D%/cumulative.c \
 	%D%/detect.c \
 	%D%/dropout.c \

@@ -91,8 +91,7 @@ static int64_t size_of(const int64_t *dims)
     return dims[0] * dims[1] * dims[2];
 }
 
-/* Input place that output place `o` reads at kernel place `k`, or -1. */
-static int64_t place(const struct conv_case *c, int64_t o, int64_t k)
+int64_t conv_case_place(const struct conv_case *c, int64_t o, int64_t k)
 {
     int64_t at[3];
 
@@ -118,7 +117,7 @@ void conv_reference(const struct conv_case *c, const float *x, const float *w, c
 
         for (int64_t i = 0; i < depth; i++) {
             for (int64_t k = 0; k < kernel; k++) {
-                int64_t from = place(c, o, k);
+                int64_t from = conv_case_place(c, o, k);
 
                 if (from >= 0)
                     sum += (double)x[(n * c->channels + m / width * depth + i) * in + from] *
@@ -142,7 +141,7 @@ void conv_transposed_reference(const struct conv_case *c, const float *x, const 
 
         for (int64_t i = 0; i < depth; i++) {
             for (int64_t k = 0; k < kernel; k++) {
-                int64_t to = place(c, o, k);
+                int64_t to = conv_case_place(c, o, k);
 
                 if (to >= 0)
                     y[(n * c->channels + m / width * depth + i) * in + to] +=
@@ -162,7 +161,7 @@ void pool_reference(const struct conv_case *c, enum pool_reference kind, const f
         double sum = 0;
 
         for (int64_t k = 0; k < kernel; k++) {
-            int64_t from = place(c, at % out, k);
+            int64_t from = conv_case_place(c, at % out, k);
             double item;
 
             if (from < 0)

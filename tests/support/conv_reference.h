@@ -22,6 +22,8 @@ const char *conv_case_text(const struct conv_case *c);
 /* The attributes as tests/support/op_case.h spells them; a static buffer. */
 const char *conv_case_attributes(const struct conv_case *c, const char *more);
 
+/* Input place that output place `o` reads at kernel place `k`, or -1. */
+int64_t conv_case_place(const struct conv_case *c, int64_t o, int64_t k);
 /* x [images, channels, in], w [outputs, channels / groups, kernel], bias [outputs] or NULL. */
 void conv_reference(const struct conv_case *c, const float *x, const float *w, const float *bias,
                     double *y);
