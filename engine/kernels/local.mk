@@ -25,6 +25,7 @@ engine_libengine_a_SOURCES += \
 	%D%/softmax.c %D%/softmax.h \
 	%D%/tile.c %D%/tile.h %D%/tile_body.h \
 	%D%/tile_block.c %D%/tile_block.h \
+	%D%/update.c %D%/update.h %D%/update_body.h \
 	%D%/vec_math.c %D%/vec_math.h %D%/vec_math_body.h \
 	%D%/window.c %D%/window.h \
 	%D%/window_pool.c %D%/window_pool.h \

@@ -4,5 +4,10 @@ engine_libengine_a_SOURCES += \
 	%D%/dataset.c %D%/dataset.h \
 	%D%/dataset_chunks.c %D%/dataset_chunks.h \
 	%D%/labels.c %D%/labels.h \
+	%D%/loss.c %D%/loss.h \
+	%D%/loss_targets.c %D%/loss_targets.h \
+	%D%/optimiser.c %D%/optimiser.h \
+	%D%/parameters.c %D%/parameters.h \
+	%D%/schedule.c %D%/schedule.h \
 	%D%/shuffle.c %D%/shuffle.h \
 	%D%/split.c %D%/split.h

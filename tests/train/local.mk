@@ -19,3 +19,21 @@ check_PROGRAMS += %D%/test_split
 %C%_test_split_SOURCES = %D%/test_split.c $(RUN_SUITE)
 %C%_test_split_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_split_LDADD = $(ENGINE_TEST_LIBS)
+
+# What learns, against PyTorch: *_cases.h are written by make_units.py.
+EXTRA_DIST += %D%/make_units.py
+
+check_PROGRAMS += %D%/test_loss
+%C%_test_loss_SOURCES = %D%/test_loss.c %D%/loss_cases.h $(OP_CASE) $(RUN_SUITE)
+%C%_test_loss_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_loss_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_optimiser
+%C%_test_optimiser_SOURCES = %D%/test_optimiser.c %D%/optimiser_cases.h $(OP_CASE) $(RUN_SUITE)
+%C%_test_optimiser_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_optimiser_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_schedule
+%C%_test_schedule_SOURCES = %D%/test_schedule.c %D%/schedule_cases.h $(RUN_SUITE)
+%C%_test_schedule_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_schedule_LDADD = $(ENGINE_TEST_LIBS)
