@@ -4,14 +4,17 @@
 #include "server/serving/batcher.h"
 #include "server/tensor_bridge.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The entry that users see, and what only this file touches. */
 struct owned_entry {
     struct model_entry entry;            /* first, so that one pointer serves both */
     _Atomic int references;
+    pthread_mutex_t lock;                /* of the two below, which change together */
     struct weights *weights;
     int64_t generation;
     struct tensor_spec *specs;           /* inputs, then outputs */
@@ -23,6 +26,9 @@ static void entry_destroy(struct owned_entry *owned)
     weights_unref(owned->weights);
     model_unref(owned->entry.model);
     model_queue_destroy(owned->entry.queue);
+    if (owned->entry.file_fd >= 0)
+        close(owned->entry.file_fd);
+    pthread_mutex_destroy(&owned->lock);
     free(owned->specs);
     free(owned->name);
     free(owned->version);
@@ -89,9 +95,14 @@ struct model_entry *model_entry_create(const struct model_entry_params *params,
     if (owned == NULL) {
         engine_error_set(err, ENGINE_NO_MEMORY, "no memory for an entry");
         model_unref(params->model);
+        if (params->file_fd >= 0)
+            close(params->file_fd);
         return NULL;
     }
+    pthread_mutex_init(&owned->lock, NULL);
     owned->references = 1;
+    owned->entry.file_fd = params->file_fd;
+    owned->entry.file_stamp = params->file_stamp;
     owned->entry.model = params->model;
     owned->entry.stats = params->stats;
     owned->generation = params->generation;
@@ -126,7 +137,24 @@ void model_entry_unref(struct model_entry *entry)
 struct weights *model_entry_weights(struct model_entry *entry, int64_t *ret_generation)
 {
     struct owned_entry *owned = (struct owned_entry *)entry;
+    struct weights *weights;
 
+    pthread_mutex_lock(&owned->lock);
     *ret_generation = owned->generation;
-    return weights_ref(owned->weights);
+    weights = weights_ref(owned->weights);
+    pthread_mutex_unlock(&owned->lock);
+    return weights;
+}
+
+void model_entry_publish(struct model_entry *entry, struct weights *weights, int64_t generation)
+{
+    struct owned_entry *owned = (struct owned_entry *)entry;
+    struct weights *old;
+
+    pthread_mutex_lock(&owned->lock);
+    old = owned->weights;
+    owned->weights = weights;
+    owned->generation = generation;
+    pthread_mutex_unlock(&owned->lock);
+    weights_unref(old);
 }

@@ -13,6 +13,8 @@ struct model_entry_params {
     int64_t queue_delay_us;
     struct model_stats *stats;
     int64_t generation;
+    int file_fd;                         /* the model's file as it was loaded, taken over; -1: none */
+    struct file_stamp file_stamp;
 };
 
 /* Probes whether requests can be joined, which costs a few runs. Returned with one reference. NULL

@@ -50,6 +50,11 @@ struct registry *registry_create(const struct options *options, struct log *log,
     return registry;
 }
 
+void registry_set_watch(struct registry *registry, const struct registry_watch *watch)
+{
+    registry->watch = *watch;
+}
+
 void registry_destroy(struct registry *registry)
 {
     if (registry == NULL)

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "proto/problem.h"
 #include "proto/wire_tensor.h"
+#include "server/serving/repository.h"
 
 struct log;
 struct metrics;
@@ -28,6 +29,8 @@ struct model_entry {
     int n_inputs, n_outputs;
     struct model_stats *stats;           /* lives as long as struct metrics */
     struct model_queue *queue;           /* the scheduler's, under its lock */
+    int file_fd;                         /* for reading its file again; -1: none */
+    struct file_stamp file_stamp;        /* what that was when it was loaded */
 };
 
 enum model_state { MODEL_LOADING, MODEL_READY, MODEL_UNLOADING, MODEL_UNAVAILABLE };
@@ -50,6 +53,20 @@ struct registry_done {
     void (*call)(void *arg, const struct problem *problem);
     void *arg;
 };
+
+/* Who is told of entries that come and go, on the loader thread. */
+struct registry_watch {
+    /* Before the entry serves; false sets `err`, and it does not. */
+    bool (*loading)(void *arg, struct model_entry *entry, const struct model_config *config,
+                    struct engine_error *err);
+    /* Before the entry that took its place serves, or after it has stopped serving. Its learnt state may be
+     * opened again from then on. */
+    void (*leaving)(void *arg, struct model_entry *entry);
+    void *arg;
+};
+
+/* Before the first scan. */
+void registry_set_watch(struct registry *registry, const struct registry_watch *watch);
 
 /* Starts the loader thread; loads nothing yet. Borrows its arguments. NULL sets `problem`. */
 struct registry *registry_create(const struct options *options, struct log *log,
@@ -79,8 +96,12 @@ struct model_entry *registry_find_label(struct registry *registry, const char *n
 struct model_entry *model_entry_ref(struct model_entry *entry);
 void model_entry_unref(struct model_entry *entry);
 /* The generation to use for one whole batch; give back with weights_unref(). `ret_generation` gets
- * its number: 1 for a file's first load, one more for each that replaced it. Any thread. */
+ * its number: 1 for a file's first load, one more for each that replaced it and for each update that it has
+ * learnt. Any thread. */
 struct weights *model_entry_weights(struct model_entry *entry, int64_t *ret_generation);
+/* From now on `weights` (whose reference is taken over) serve, as `generation`. Batches under way finish with
+ * what they took. Any thread. */
+void model_entry_publish(struct model_entry *entry, struct weights *weights, int64_t generation);
 
 /* All versions of `name` (NULL: of all models). False when out of memory. */
 bool registry_list(struct registry *registry, const char *name, struct registry_list *ret_list);

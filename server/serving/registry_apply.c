@@ -120,6 +120,8 @@ static void swap_entry(struct registry *registry, struct version_slot *version,
     if (version->stats != NULL)
         stats_set_ready(version->stats, entry != NULL,
                         entry != NULL ? (int64_t)model_bytes(entry->model) : 0);
+    if (old != NULL && registry->watch.leaving != NULL)
+        registry->watch.leaving(registry->watch.arg, old);
     model_entry_unref(old);
 }
 
@@ -159,6 +161,16 @@ static void load_failed(struct registry *registry, const struct model_slot *slot
     problem_from_engine(problem, &named);
 }
 
+/* One more than what has been served last, updates learnt since then included. */
+static int64_t next_generation(const struct version_slot *version)
+{
+    int64_t generation = version->generation;
+
+    if (version->entry != NULL)
+        weights_unref(model_entry_weights(version->entry, &generation));
+    return generation + 1;
+}
+
 /* Loads the file and makes an entry of it; NULL sets `err`. */
 static struct model_entry *load_entry(struct registry *registry, const struct model_slot *slot,
                                       struct version_slot *version, struct engine_error *err)
@@ -179,12 +191,33 @@ static struct model_entry *load_entry(struct registry *registry, const struct mo
         .queue_delay_us =
             config->queue_delay_us >= 0 ? config->queue_delay_us : options->queue_delay_us,
         .stats = version->stats,
-        .generation = version->generation + 1,
+        .generation = next_generation(version),
     };
+    struct repository_file file;
 
-    params.model = repository_load(registry->repository, slot->name, version->text,
-                                   &model_options, &version->tried.model, err);
+    params.model = repository_load(registry->repository, slot->name, version->text, &model_options,
+                                   &file, err);
+    version->tried.model = file.stamp;
+    params.file_fd = file.fd;
+    params.file_stamp = file.stamp;
     return params.model != NULL ? model_entry_create(&params, err) : NULL;
+}
+
+/* What the old entry has learnt is closed before the new one may open it. */
+static struct model_entry *load_watched(struct registry *registry, const struct model_slot *slot,
+                                        struct version_slot *version, struct engine_error *err)
+{
+    const struct registry_watch *watch = &registry->watch;
+    struct model_entry *entry = load_entry(registry, slot, version, err);
+
+    if (entry == NULL || watch->loading == NULL)
+        return entry;
+    if (version->entry != NULL)
+        watch->leaving(watch->arg, version->entry);
+    if (watch->loading(watch->arg, entry, &slot->config, err))
+        return entry;
+    model_entry_unref(entry);
+    return NULL;
 }
 
 static bool load_version(struct registry *registry, struct model_slot *slot,
@@ -207,12 +240,12 @@ static bool load_version(struct registry *registry, struct model_slot *slot,
     else if (version->stats == NULL)
         engine_error_set(&err, ENGINE_NO_MEMORY, "no memory for statistics");
     else
-        entry = load_entry(registry, slot, version, &err);
+        entry = load_watched(registry, slot, version, &err);
     if (entry == NULL) {
         load_failed(registry, slot, version, &err, problem);
         return false;
     }
-    version->generation++;
+    version->generation = next_generation(version);
     version->served = version->tried;
     set_reason(registry, &version->reason, NULL);
     swap_entry(registry, version, entry, MODEL_READY);

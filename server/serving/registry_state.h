@@ -57,6 +57,7 @@ struct registry {
     struct log *log;
     struct metrics *metrics;
     struct repository *repository;
+    struct registry_watch watch;
     char *notes;                         /* of the last scan; the loader's */
     pthread_mutex_t lock;
     struct model_slot **slots;           /* sorted by name */

@@ -59,10 +59,17 @@ bool repository_scan_model(struct repository *repository, const char *name,
                            struct repository_snapshot *ret_snapshot, struct engine_error *err);
 void repository_snapshot_finish(struct repository_snapshot *snapshot);
 
-/* Loads a version's file. If the file changes meanwhile, fails and says so. `ret_stamp` is of what
- * was loaded. */
+/* A version's file as it was loaded: whoever wants its bytes again reads them through `fd` and compares
+ * the stamp, so that a file that was written over in between is seen. */
+struct repository_file {
+    struct file_stamp stamp;
+    int fd;                              /* for reading; the caller closes it */
+};
+
+/* Loads a version's file. If the file changes meanwhile, fails and says so. `ret_file->stamp` is set, as far
+ * as it is known, on failure too. */
 struct model *repository_load(struct repository *repository, const char *name, const char *version,
-                              const struct model_options *options, struct file_stamp *ret_stamp,
+                              const struct model_options *options, struct repository_file *ret_file,
                               struct engine_error *err);
 
 bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);

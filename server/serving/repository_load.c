@@ -26,60 +26,83 @@ static int open_version(const struct repository *repository, const char *name,
     return fd;
 }
 
-static bool stamp_file(int directory, struct file_stamp *ret_stamp, struct engine_error *err)
+/* Opens the file in its directory. */
+static bool open_version_file(int directory, struct repository_file *ret_file,
+                              struct engine_error *err)
 {
     struct stat info;
     const char *why;
-    int fd = repository_open_file(directory, repository_model_file, &info, &why);
 
-    if (fd < 0) {
+    ret_file->fd = repository_open_file(directory, repository_model_file, &info, &why);
+    if (ret_file->fd < 0) {
         engine_error_set(err, ENGINE_IO, "%s %s", repository_model_file, why);
         return false;
     }
-    *ret_stamp = file_stamp_of(&info);
-    close(fd);
+    ret_file->stamp = file_stamp_of(&info);
     return true;
 }
 
-static struct model *load_single(const struct repository *repository,
-                                 const struct model_options *options, struct file_stamp *ret_stamp,
-                                 struct engine_error *err)
+static bool open_single_file(const char *path, struct repository_file *ret_file,
+                             struct engine_error *err)
 {
     struct stat info;
 
-    if (stat(repository->file, &info) != 0) {
+    ret_file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (ret_file->fd < 0 || fstat(ret_file->fd, &info) != 0) {
         engine_error_set(err, ENGINE_IO, "the model file: %s", strerror(errno));
-        return NULL;
+        return false;
     }
-    *ret_stamp = file_stamp_of(&info);
-    return model_load_file(repository->file, options, err);
+    ret_file->stamp = file_stamp_of(&info);
+    return true;
+}
+
+/* The path is opened again by the loader: the stamp shows whether it was the same file. */
+static struct model *load(const char *path, const struct model_options *options,
+                          struct repository_file *file, struct engine_error *err)
+{
+    struct model *model = model_load_file(path, options, err);
+    struct stat after, held;
+
+    if (model == NULL)
+        return NULL;
+    if (stat(path, &after) == 0 && fstat(file->fd, &held) == 0) {
+        struct file_stamp now = file_stamp_of(&after), own = file_stamp_of(&held);
+
+        if (file_stamp_equal(&file->stamp, &now) && file_stamp_equal(&file->stamp, &own))
+            return model;
+    }
+    engine_error_set(err, ENGINE_IO, "%s changed while it was being loaded", repository_model_file);
+    model_unref(model);
+    return NULL;
 }
 
 struct model *repository_load(struct repository *repository, const char *name, const char *version,
-                              const struct model_options *options, struct file_stamp *ret_stamp,
+                              const struct model_options *options, struct repository_file *ret_file,
                               struct engine_error *err)
 {
-    struct file_stamp after = {0};
+    bool single = repository->file != NULL && strcmp(name, repository_single_name) == 0;
     struct model *model = NULL;
     char path[64];
-    int fd;
+    int directory = -1;
+    bool good;
 
-    if (repository->file != NULL && strcmp(name, repository_single_name) == 0)
-        return load_single(repository, options, ret_stamp, err);
-    fd = open_version(repository, name, version, err);
-    if (fd < 0)
-        return NULL;
-    if (stamp_file(fd, ret_stamp, err)) {
+    *ret_file = (struct repository_file){.fd = -1};
+    if (!single) {
+        directory = open_version(repository, name, version, err);
+        if (directory < 0)
+            return NULL;
         /* Through the open directory, so that a renamed parent cannot lead elsewhere. */
-        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", fd, repository_model_file);
-        model = model_load_file(path, options, err);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, repository_model_file);
     }
-    if (model != NULL &&
-        (!stamp_file(fd, &after, err) || !file_stamp_equal(ret_stamp, &after))) {
-        engine_error_set(err, ENGINE_IO, "%s changed while it was being loaded", repository_model_file);
-        model_unref(model);
-        model = NULL;
+    good = single ? open_single_file(repository->file, ret_file, err)
+                  : open_version_file(directory, ret_file, err);
+    if (good)
+        model = load(single ? repository->file : path, options, ret_file, err);
+    if (model == NULL && ret_file->fd >= 0) {
+        close(ret_file->fd);
+        ret_file->fd = -1;
     }
-    close(fd);
+    if (directory >= 0)
+        close(directory);
     return model;
 }
