@@ -10,6 +10,12 @@ check_PROGRAMS += %D%/test_dataset
 %C%_test_dataset_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_dataset_LDADD = $(ENGINE_TEST_LIBS)
 
+EXTRA_DIST += %D%/make_evaluation_cases.py
+check_PROGRAMS += %D%/test_evaluation
+%C%_test_evaluation_SOURCES = %D%/evaluation_cases.h %D%/test_evaluation.c $(RUN_SUITE)
+%C%_test_evaluation_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_evaluation_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_labels
 %C%_test_labels_SOURCES = %D%/test_labels.c $(RUN_SUITE)
 %C%_test_labels_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
