@@ -160,7 +160,7 @@ static void pad_task(void *arg, int task, int thread)
         pad_row(work, row);
 }
 
-/* Blocks of output places [row, row_end), columns [from, to) of group `group`. */
+/* Blocks of output places [row, row_end), panels [from, to) of group `group`. */
 static void run_group(const struct work *work, const float **table, int64_t group, int64_t row,
                       int rows, int64_t from, int64_t to)
 {
@@ -208,15 +208,14 @@ static void run_task(void *arg, int task, int thread)
 {
     const struct work *work = arg;
     const float **table = work->tables + (size_t)thread * work->table_size;
-    int64_t columns = work->conv->form.outputs, panel = work->kernels->panel;
-    int64_t panels = (columns + panel - 1) / panel;
+    int64_t panels = tile_panels(work->kernels, work->conv->form.outputs);
 
     if (work->by_rows)
         run_rows(work, table, work->rows * task / work->tasks, work->rows * (task + 1) / work->tasks, 0,
-                 columns);
+                 panels);
     else
-        run_rows(work, table, 0, work->rows, panels * task / work->tasks * panel,
-                 task + 1 == work->tasks ? columns : panels * (task + 1) / work->tasks * panel);
+        run_rows(work, table, 0, work->rows, panels * task / work->tasks,
+                 panels * (task + 1) / work->tasks);
 }
 
 /* Rows go to threads where images are large and weights small, else columns do, so that what is large
@@ -224,7 +223,7 @@ static void run_task(void *arg, int task, int thread)
 static void choose_tasks(struct work *work, struct pool *pool)
 {
     const struct conv_last_form *form = &work->conv->form;
-    int64_t panels = (form->outputs + work->kernels->panel - 1) / work->kernels->panel;
+    int64_t panels = tile_panels(work->kernels, form->outputs);
     int64_t depth = form->taps * form->channels;
     int64_t images = work->conv->images * window_in_size(&work->conv->window) * form->channels;
     double product = (double)work->rows * (double)depth * (double)form->outputs * (double)form->groups;

@@ -34,17 +34,17 @@ static void run_ragged(const struct tile *tile, int rows, int64_t from, int64_t 
     }
 }
 
-/* One panel's channels for all rows. */
-static void run_panel(const struct tile_kernels *kernels, struct tile tile, int rows, int64_t channels)
+/* One panel's channels for all rows; `width` is theirs in whole vectors. */
+static void run_panel(const struct tile_kernels *kernels, struct tile tile, int rows, int64_t channels,
+                      int64_t width)
 {
     int64_t vectors = channels / kernels->vector, full = vectors * kernels->vector;
-    int64_t width = tile_width(kernels, channels);
 
     if (full < channels)
         run_ragged(&tile, rows, full, channels, width);
     tile.panel_step = (size_t)width;
     while (rows > 0 && vectors > 0) {
-        int height = rows >= TILE_ROWS_MAX ? TILE_ROWS_MAX : 1;
+        int height = rows >= kernels->depthwise_rows ? kernels->depthwise_rows : 1;
 
         kernels->depthwise[height > 1][vectors](&tile);
         tile.rows += height;
@@ -68,8 +68,9 @@ void depthwise_run(const struct tile_kernels *kernels, const struct conv_last *c
         tile.finish = TILE_CLIP;
     else if (activation->kind == ACTIVATION_LEAKY_RELU)
         tile.finish = TILE_LEAKY;
-    for (int64_t from = 0; from < channels; from += kernels->panel) {
-        int64_t left = channels - from;
+    for (int64_t panel = 0; panel < tile_panels(kernels, channels); panel++) {
+        int64_t from = tile_panel_start(kernels, channels, panel), left = channels - from;
+        int64_t width = tile_panel_start(kernels, channels, panel + 1) - from;
 
         tile.offset = (size_t)from;
         tile.weights = conv->weights + from * taps;
@@ -78,7 +79,7 @@ void depthwise_run(const struct tile_kernels *kernels, const struct conv_last *c
         tile.start = conv->epilogue.residual != NULL
                          ? conv->epilogue.residual + row * channels + from
                          : NULL;
-        run_panel(kernels, tile, rows, left < kernels->panel ? left : kernels->panel);
+        run_panel(kernels, tile, rows, left < width ? left : width, width);
     }
     if (activation->kind > ACTIVATION_LEAKY_RELU)
         activation_apply(activation, conv->y + row * channels, (size_t)rows, (size_t)channels,

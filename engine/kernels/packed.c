@@ -25,7 +25,7 @@ struct work {
     bool by_rows;
 };
 
-/* Rows [row, row_end) of columns [from, to), whole panels, in blocks as even as can be. */
+/* Rows [row, row_end) of panels [from, to), in blocks as even as can be. */
 static void run_range(const struct work *work, int64_t row, int64_t row_end, int64_t from, int64_t to)
 {
     const struct packed_product *p = work->p;
@@ -51,20 +51,19 @@ static void run_task(void *arg, int task, int thread)
 {
     const struct work *work = arg;
     const struct packed_product *p = work->p;
-    int64_t panel = work->kernels->panel, panels = (p->columns + panel - 1) / panel;
+    int64_t panels = tile_panels(work->kernels, p->columns);
 
     (void)thread;
     if (work->by_rows)
-        run_range(work, p->rows * task / work->tasks, p->rows * (task + 1) / work->tasks, 0, p->columns);
+        run_range(work, p->rows * task / work->tasks, p->rows * (task + 1) / work->tasks, 0, panels);
     else
-        run_range(work, 0, p->rows, panels * task / work->tasks * panel,
-                  task + 1 == work->tasks ? p->columns : panels * (task + 1) / work->tasks * panel);
+        run_range(work, 0, p->rows, panels * task / work->tasks, panels * (task + 1) / work->tasks);
 }
 
 void packed_run(const struct packed_product *product, struct pool *pool)
 {
     struct work work = {.p = product, .kernels = tile_kernels(), .tasks = pool_threads(pool)};
-    int64_t panels = (product->columns + work.kernels->panel - 1) / work.kernels->panel;
+    int64_t panels = tile_panels(work.kernels, product->columns);
 
     if (product->rows == 0 || product->columns == 0)
         return;

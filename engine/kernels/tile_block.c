@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kernels/tile_block.h"
 
-enum { BLOCK_DEPTH = 256 }; /* of a panel at a time: 16 KiB at 16 columns */
+#include <string.h>
+
+enum {
+    BLOCK_DEPTH = 256,          /* of a panel at a time: 24 KiB at 24 columns */
+    JOIN_COLUMNS_MIN = 48,      /* so many columns that joining rows for them pays */
+    LINE = 64                   /* bytes */
+};
 
 static int64_t min64(int64_t a, int64_t b)
 {
@@ -13,34 +19,48 @@ int64_t tile_width(const struct tile_kernels *kernels, int64_t columns)
     return (columns + kernels->vector - 1) / kernels->vector * kernels->vector;
 }
 
+int64_t tile_panels(const struct tile_kernels *kernels, int64_t columns)
+{
+    return (columns + kernels->panel - 1) / kernels->panel;
+}
+
+int64_t tile_panel_start(const struct tile_kernels *kernels, int64_t columns, int64_t panel)
+{
+    int64_t panels = tile_panels(kernels, columns), width = tile_width(kernels, columns);
+
+    if (panel >= panels)
+        return width;
+    if (panel > 0 && panel == panels - 1 && width - panel * kernels->panel == kernels->vector)
+        return panel * kernels->panel - (kernels->panel / kernels->vector - 1) / 2 * kernels->vector;
+    return panel * kernels->panel;
+}
+
 void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t first,
                int64_t count, const float *w, int64_t row_step, int64_t column_step, float alpha,
                float *packed)
 {
-    int64_t width = tile_width(kernels, columns);
+    int64_t panels = tile_panels(kernels, columns);
 
-    for (int64_t from = 0; from < width; from += kernels->panel) {
-        int64_t panel = min64(kernels->panel, width - from);
-        float *to = packed + from * depth + first * panel;
+    for (int64_t panel = 0; panel < panels; panel++) {
+        int64_t from = tile_panel_start(kernels, columns, panel);
+        int64_t end = tile_panel_start(kernels, columns, panel + 1);
+        float *to = packed + from * depth + first * (end - from);
 
         for (int64_t k = 0; k < count; k++)
-            for (int64_t j = from; j < from + panel; j++)
+            for (int64_t j = from; j < end; j++)
                 *to++ = j < columns ? alpha * w[k * row_step + j * column_step] : 0;
     }
 }
 
-void tile_pack_columns(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
-                       int64_t from, int64_t count, const float *items, float *packed)
+void tile_pack_panel(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
+                     int64_t panel, const float *items, float *packed)
 {
-    int64_t width = tile_width(kernels, columns), end = min64(from + count, columns);
+    int64_t from = tile_panel_start(kernels, columns, panel);
+    int64_t end = tile_panel_start(kernels, columns, panel + 1);
+    float *to = packed + from * depth + row * (end - from);
 
-    for (; from < end; from += kernels->panel) {
-        int64_t panel = min64(kernels->panel, width - from);
-        float *to = packed + from * depth + row * panel;
-
-        for (int64_t j = 0; j < panel; j++)
-            to[j] = from + j < end ? *items++ : 0;
-    }
+    for (int64_t j = from; j < end; j++)
+        *to++ = j < columns ? *items++ : 0;
 }
 
 /* A piece of the depth. */
@@ -48,70 +68,174 @@ struct piece {
     const struct tile_kernels *kernels;
     const struct tile_block *block;
     struct tile tile;           /* what all tiles of the piece have in common */
-    int64_t depth;              /* rows of weights before the piece */
+    int64_t depth, size;        /* rows of weights before the piece, and in it */
+    const float *bias_end;      /* the biases of the last vector, filled up; NULL: none */
 };
 
-/* `rows` rows, one tile high, times the panels [from, to): several at once where that is faster. */
-static void run_strip(const struct piece *piece, int row, int rows, int64_t from, int64_t to)
+/* Sets what a tile of row `row` and panel `panel` needs; returns the columns of the panel. */
+static int64_t place_tile(const struct piece *piece, struct tile *tile, int64_t row, int64_t panel)
 {
     const struct tile_kernels *kernels = piece->kernels;
     const struct tile_block *block = piece->block;
     const struct epilogue *epilogue = &block->epilogue;
-    int64_t panel = kernels->panel, depth = block->taps * block->run;
-    int64_t wide = rows <= TILE_WIDE_ROWS_MAX ? kernels->wide_panels[rows] * panel : 0;
+    int64_t from = tile_panel_start(kernels, block->columns, panel);
+    int64_t width = tile_panel_start(kernels, block->columns, panel + 1) - from;
+    int64_t at = row * block->c_step + from, columns = min64(width, block->columns - from);
+
+    tile->c = block->c + at;
+    tile->bias = epilogue->bias != NULL ? epilogue->bias + from : NULL;
+    if (columns < width && piece->bias_end != NULL)
+        tile->bias = piece->bias_end;
+    if (piece->depth > 0)
+        tile->start = tile->c;
+    else
+        tile->start = epilogue->residual != NULL ? epilogue->residual + at : NULL;
+    tile->weights = block->weights + from * block->taps * block->run + piece->depth * width;
+    tile->tail = (int)(columns - (width - kernels->vector));
+    return width;
+}
+
+/* `rows` rows, one tile high, times the panels [from, to), several at once where that is faster. */
+static void run_strip(const struct piece *piece, int row, int rows, int64_t from, int64_t to)
+{
+    const struct tile_kernels *kernels = piece->kernels;
+    int64_t wide = rows <= TILE_WIDE_ROWS_MAX ? kernels->wide_panels[rows] : 0;
+    int64_t columns = piece->block->columns;
     struct tile tile = piece->tile;
 
     tile.rows += row;
     while (from < to) {
-        int64_t at = row * block->c_step + from;
-        int64_t width = min64(panel, tile_width(kernels, block->columns) - from);
+        int64_t width = place_tile(piece, &tile, row, from);
+        int64_t end = tile_panel_start(kernels, columns, from) + wide * kernels->panel;
 
-        tile.c = block->c + at;
-        tile.bias = epilogue->bias != NULL ? epilogue->bias + from : NULL;
-        if (piece->depth > 0)
-            tile.start = tile.c;
-        else
-            tile.start = epilogue->residual != NULL ? epilogue->residual + at : NULL;
-        tile.weights = block->weights + from * depth + piece->depth * width;
-        if (wide > 0 && from + wide <= to && from + wide <= block->columns) {
+        if (wide > 0 && from + wide <= to && end <= columns &&
+            end == tile_panel_start(kernels, columns, from + wide)) {
             kernels->wide[rows](&tile);
             from += wide;
         } else {
-            tile_run(kernels, &tile, rows, (int)min64(panel, block->columns - from));
-            from += panel;
+            kernels->narrow[rows][width / kernels->vector](&tile);
+            from++;
+        }
+    }
+}
+
+/* All rows of one panel, the rows read where they are. */
+static void run_panel(const struct piece *piece, int64_t panel)
+{
+    const struct tile_kernels *kernels = piece->kernels;
+    struct tile tile = piece->tile;
+    int vectors = (int)(place_tile(piece, &tile, 0, panel) / kernels->vector);
+    int rows = piece->block->rows, most = kernels->rows[vectors];
+
+    while (rows > 0) {
+        int height = rows < most ? rows : most;
+        size_t step = (size_t)height * tile.c_step;
+
+        kernels->narrow[height][vectors](&tile);
+        tile.rows += height;
+        tile.c += step;
+        if (tile.start != NULL)
+            tile.start += step;
+        rows -= height;
+    }
+}
+
+/* The rows of one panel that are in `joined`; the tiles fetch the weights of the next panel. */
+static void run_joined_panel(const struct piece *piece, const float *joined, int64_t panel)
+{
+    const struct tile_kernels *kernels = piece->kernels;
+    struct tile tile = piece->tile;
+    int height = kernels->joined_rows, groups = piece->block->rows / height;
+    int64_t width = place_tile(piece, &tile, 0, panel), depth = piece->block->taps * piece->block->run;
+    int64_t lines = TILE_AHEAD_RUN * width * (int64_t)sizeof(float) / LINE;
+    size_t step = (size_t)height * tile.c_step;
+
+    tile.run = (size_t)piece->size;
+    tile.ahead = (const char *)(tile.weights + depth * width);
+    tile.ahead_lines = (int)((lines + groups - 1) / groups);
+    if (panel + 1 == tile_panels(kernels, piece->block->columns))
+        tile.ahead_lines = 0;
+    for (int g = 0; g < groups; g++) {
+        tile.left = joined + (size_t)g * (size_t)height * tile.run;
+        kernels->joined[width / kernels->vector](&tile);
+        tile.ahead += (size_t)tile.ahead_lines * (tile.run / TILE_AHEAD_RUN) * LINE;
+        tile.c += step;
+        if (tile.start != NULL)
+            tile.start += step;
+    }
+}
+
+/* The block's rows of this piece side by side, a tile's worth after the other. */
+static void join_rows(const struct piece *piece, float *joined)
+{
+    const struct tile *tile = &piece->tile;
+    int height = piece->kernels->joined_rows;
+
+    for (int row = 0; row + height <= piece->block->rows; row += height) {
+        for (size_t t = 0; t < tile->taps; t++) {
+            piece->kernels->join(tile->rows + t * tile->row_step + row, tile->offset, tile->run, joined);
+            joined += (size_t)height * tile->run;
         }
     }
 }
 
 /* Full tiles panel by panel; what rows are left, a group of panels later. */
-static void run_piece(const struct piece *piece, int64_t from, int64_t to)
+static void run_joined(const struct piece *piece, int64_t from, int64_t to)
 {
-    int64_t panel = piece->kernels->panel, group = panel;
-    int rows = piece->block->rows, rest = rows % TILE_ROWS_MAX;
+    float joined[TILE_BLOCK_ROWS * BLOCK_DEPTH] __attribute__((aligned(64)));
+    int rows = piece->block->rows, rest = rows % piece->kernels->joined_rows;
+    int64_t group = rest > 0 ? piece->kernels->wide_panels[rest] : 1;
 
-    if (rest > 0 && rest <= TILE_WIDE_ROWS_MAX)
-        group = piece->kernels->wide_panels[rest] * panel;
+    join_rows(piece, joined);
     for (; from < to; from += group) {
         int64_t end = min64(from + group, to);
 
-        for (int64_t column = from; column < end; column += panel)
-            for (int row = 0; row + TILE_ROWS_MAX <= rows; row += TILE_ROWS_MAX)
-                run_strip(piece, row, TILE_ROWS_MAX, column, min64(column + panel, end));
+        for (int64_t panel = from; panel < end; panel++)
+            run_joined_panel(piece, joined, panel);
         if (rest > 0)
             run_strip(piece, rows - rest, rest, from, end);
     }
 }
 
-/* `left` in pieces of BLOCK_DEPTH at most, as even as can be: the size of the first. A tile's worth of
- * rows reads each panel once, so there is nothing to keep near. */
+static void run_piece(const struct piece *piece, int64_t from, int64_t to)
+{
+    const struct tile_kernels *kernels = piece->kernels;
+    int rows = piece->block->rows;
+
+    if (rows <= TILE_WIDE_ROWS_MAX) {
+        run_strip(piece, 0, rows, from, to);
+    } else if (kernels->joined_rows > 0 && piece->block->columns >= JOIN_COLUMNS_MIN) {
+        run_joined(piece, from, to);
+    } else {
+        for (int64_t panel = from; panel < to; panel++)
+            run_panel(piece, panel);
+    }
+}
+
+/* `left` in pieces of BLOCK_DEPTH at most, as even as can be: the size of the first. Few rows read each
+ * panel once, so there is nothing to keep near. */
 static int64_t piece_size(const struct tile_block *block, int64_t left, int64_t unit)
 {
     int64_t most = BLOCK_DEPTH / unit > 0 ? BLOCK_DEPTH / unit : 1;
     int64_t pieces = (left + most - 1) / most;
 
-    if (block->rows <= TILE_ROWS_MAX || pieces == 0)
+    if (block->rows <= TILE_WIDE_ROWS_MAX || pieces == 0)
         return left;
     return (left + pieces - 1) / pieces;
+}
+
+/* The biases of the last panel, if it has columns that are none. */
+static void fill_bias(struct piece *piece, float *bias)
+{
+    const struct tile_block *block = piece->block;
+    int64_t panels = tile_panels(piece->kernels, block->columns);
+    int64_t from = tile_panel_start(piece->kernels, block->columns, panels - 1);
+
+    if (block->epilogue.bias == NULL || tile_width(piece->kernels, block->columns) == block->columns)
+        return;
+    memset(bias, 0, TILE_PANEL_MAX * sizeof(*bias));
+    memcpy(bias, block->epilogue.bias + from, (size_t)(block->columns - from) * sizeof(*bias));
+    piece->bias_end = bias;
 }
 
 void tile_block_run(const struct tile_kernels *kernels, const struct tile_block *block, int64_t from,
@@ -121,7 +245,10 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
     struct piece piece = {.kernels = kernels, .block = block};
     struct tile *tile = &piece.tile;
     int64_t tap = 0, offset = 0, depth = block->taps * block->run;
+    int64_t first = tile_panel_start(kernels, block->columns, from);
+    float bias[TILE_PANEL_MAX];
 
+    fill_bias(&piece, bias);
     tile->row_step = block->start_step;
     tile->panel_step = (size_t)(kernels->panel * depth);
     tile->c_step = (size_t)block->c_step;
@@ -143,7 +270,8 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
         tile->taps = (size_t)taps;
         tile->run = (size_t)run;
         piece.depth = tap * block->run + offset;
-        tile->last = piece.depth + taps * run >= depth;
+        piece.size = taps * run;
+        tile->last = piece.depth + piece.size >= depth;
         run_piece(&piece, from, to);
         offset += run;
         if (offset >= block->run) {
@@ -152,6 +280,7 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
         }
     } while (tap < block->taps);
     if (activation->kind > ACTIVATION_LEAKY_RELU)
-        activation_apply(activation, block->c + from, (size_t)block->rows,
-                         (size_t)(min64(to, block->columns) - from), (size_t)block->c_step);
+        activation_apply(activation, block->c + first, (size_t)block->rows,
+                         (size_t)(min64(tile_panel_start(kernels, block->columns, to), block->columns) - first),
+                         (size_t)block->c_step);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/kernels/tile_block.h - the loops around the tiles, after Goto and van de Geijn, "Anatomy of
- * High-Performance Matrix Multiplication" (2008), less the packing of the left side, which is read
- * where it lies: a block of its rows stays in the second-level cache while a piece of each panel of
- * weights stays in the first. Products and convolutions share it; they differ in where rows start. */
+ * High-Performance Matrix Multiplication" (2008): a block of the left side's rows, joined where tiles
+ * want that, stays in the second-level cache while a piece of each panel of weights stays in the first.
+ * Products and convolutions share it; they differ in where rows start. */
 #ifndef ENGINE_KERNELS_TILE_BLOCK_H
 #define ENGINE_KERNELS_TILE_BLOCK_H
 
 #include "engine/kernels/activation.h"
 #include "engine/kernels/tile.h"
 
-enum { TILE_BLOCK_ROWS = 96 };
+enum { TILE_BLOCK_ROWS = 128 };
 
 /* Some rows of a result: c[rows, columns] = left * weights, then the epilogue. Row r of the left side
  * is the `run` floats from starts[t * start_step + r] for each tap t, one after the other. */
@@ -25,10 +25,15 @@ struct tile_block {
     struct epilogue epilogue;   /* bias of the first column, residual of the first element */
 };
 
-/* Columns [from, to); `from` starts a panel, and so does `to` unless it is the number of columns. */
+/* Panels [from, to). */
 void tile_block_run(const struct tile_kernels *kernels, const struct tile_block *block, int64_t from,
                     int64_t to);
 
+/* Panels of that many columns; all are full but the last, or the last two, of which neither is then
+ * left with one vector alone if that would be slow. */
+int64_t tile_panels(const struct tile_kernels *kernels, int64_t columns);
+/* The first column of a panel; for their number, the end of the last one, in whole vectors. */
+int64_t tile_panel_start(const struct tile_kernels *kernels, int64_t columns, int64_t panel);
 /* Floats of a packed row: the last panel ends with the last vector that has a column. */
 int64_t tile_width(const struct tile_kernels *kernels, int64_t columns);
 /* Packs rows [first, first + count) of `depth`: alpha * w, whose element (k, j), k counted from
@@ -36,8 +41,8 @@ int64_t tile_width(const struct tile_kernels *kernels, int64_t columns);
 void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t first,
                int64_t count, const float *w, int64_t row_step, int64_t column_step, float alpha,
                float *packed);
-/* Packs one row's columns [from, from + count); `from` starts a panel of any width there is. */
-void tile_pack_columns(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
-                       int64_t from, int64_t count, const float *items, float *packed);
+/* Packs one panel of one row: `items` are its columns, past the last of which zeros are put. */
+void tile_pack_panel(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
+                     int64_t panel, const float *items, float *packed);
 
 #endif

@@ -52,18 +52,19 @@ void winograd_pack(const struct conv_last_form *form, int tile, const float *w, 
 
     /* Row by row of each position's matrix, which packing wants as a whole or in single rows. */
     for (int64_t c = 0; c < form->channels; c++) {
-        for (int64_t from = 0; from < form->outputs; from += TILE_PANEL_MAX) {
+        for (int64_t panel = 0; panel < tile_panels(kernels, form->outputs); panel++) {
             float rows[SIDE_MAX * SIDE_MAX][TILE_PANEL_MAX], kernel[SIDE_MAX * SIDE_MAX];
-            int64_t columns = min64(TILE_PANEL_MAX, form->outputs - from);
+            int64_t from = tile_panel_start(kernels, form->outputs, panel);
+            int64_t end = min64(tile_panel_start(kernels, form->outputs, panel + 1), form->outputs);
 
-            for (int64_t j = 0; j < columns; j++) {
-                winograd_kernel(tile, w + ((from + j) * form->channels + c) * 9, kernel);
+            for (int64_t j = from; j < end; j++) {
+                winograd_kernel(tile, w + (j * form->channels + c) * 9, kernel);
                 for (int64_t p = 0; p < count; p++)
-                    rows[p][j] = kernel[p];
+                    rows[p][j - from] = kernel[p];
             }
             for (int64_t p = 0; p < count; p++)
-                tile_pack_columns(kernels, form->channels, form->outputs, c, from, columns, rows[p],
-                                  ret_packed + p * size);
+                tile_pack_panel(kernels, form->channels, form->outputs, c, panel, rows[p],
+                                ret_packed + p * size);
         }
     }
 }
@@ -192,7 +193,7 @@ static void multiply(const struct work *work, int64_t position, const float *v, 
 
     for (int64_t r = 0; r < count; r++)
         starts[r] = v + (position * work->block + r) * v_step;
-    tile_block_run(work->kernels, &block, 0, form->outputs);
+    tile_block_run(work->kernels, &block, 0, tile_panels(work->kernels, form->outputs));
 }
 
 /* Each thread does whole blocks by itself. */
