@@ -8,8 +8,15 @@
 #include "engine/grad/grad.h"
 
 #define GRAD_FAMILY_MAP(X) \
+    X(activation) \
+    X(arith) \
     X(compare) \
-    X(conv)
+    X(conv) \
+    X(gemm) \
+    X(matmul) \
+    X(reduce) \
+    X(softmax) \
+    X(unary)
 
 #define X(name) extern const struct grad_def grads_##name[];
 GRAD_FAMILY_MAP(X)

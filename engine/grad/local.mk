@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/activation.c \
+	%D%/arith.c \
+	%D%/compare.c \
 	%D%/conv.c \
 	%D%/families.h \
+	%D%/gemm.c \
 	%D%/grad.h \
-	%D%/grad_compare.c \
 	%D%/grad_table.c \
+	%D%/matmul.c \
+	%D%/reduce.c \
+	%D%/save.c %D%/save.h \
+	%D%/softmax.c \
 	%D%/tape.c %D%/tape.h \
 	%D%/tape_analyse.c \
 	%D%/tape_bind.c %D%/tape_bind.h \
 	%D%/tape_layout.c \
-	%D%/tape_private.h
+	%D%/tape_private.h \
+	%D%/term.c %D%/term.h \
+	%D%/term_rows.h \
+	%D%/unary.c

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Below this many multiply-adds a call into the library costs more than the product. */
-enum { SMALL_PRODUCT = 2048 };
+/* Below SMALL_PRODUCT multiply-adds a call into the library costs more than the product. A product is
+ * cut into SPLIT_PARTS at most, each of SPLIT_PRODUCT multiply-adds and SPLIT_LINES rows or columns at
+ * least. */
+enum { SMALL_PRODUCT = 2048, SPLIT_PRODUCT = 1 << 22, SPLIT_LINES = 32, SPLIT_PARTS = 8 };
 
 enum engine_status gemm_start(struct engine_error *err)
 {
@@ -100,3 +102,53 @@ LOOPS(double)
 
 GEMM(gemm_f32, float, s)
 GEMM(gemm_f64, double, d)
+
+struct split {
+    struct gemm_form form;
+    float alpha, beta;
+    const float *a, *b;
+    float *c;
+    int64_t lines;              /* rows of C, or columns, of a part */
+    bool by_column;
+};
+
+static void split_task(void *arg, int task, int thread)
+{
+    const struct split *split = arg;
+    struct gemm_form form = split->form;
+    int64_t from = split->lines * task, *size = split->by_column ? &form.n : &form.m;
+    int64_t a_step = form.trans_a ? 1 : form.lda, b_step = form.trans_b ? form.ldb : 1;
+
+    (void)thread;
+    *size = *size - from < split->lines ? *size - from : split->lines;
+    gemm_f32(&form, split->alpha, split->a + (split->by_column ? 0 : from * a_step),
+             split->b + (split->by_column ? from * b_step : 0), split->beta,
+             split->c + (split->by_column ? from : from * form.ldc));
+}
+
+/* How many parts of the product are worth a thread each. */
+static int64_t split_parts(const struct gemm_form *form)
+{
+    int64_t area, work;
+
+    if (__builtin_mul_overflow(form->m, form->n, &area) || __builtin_mul_overflow(area, form->k, &work))
+        return SPLIT_PARTS;
+    work /= SPLIT_PRODUCT;
+    return work < SPLIT_PARTS ? work : SPLIT_PARTS;
+}
+
+void gemm_split_f32(struct pool *pool, const struct gemm_form *form, float alpha, const float *a,
+                    const float *b, float beta, float *c)
+{
+    struct split split = {.form = *form, .alpha = alpha, .beta = beta, .a = a, .b = b, .c = c,
+                          .by_column = form->n > form->m};
+    int64_t size = split.by_column ? form->n : form->m;
+    int64_t parts = split_parts(form);
+
+    if (parts < 2 || size < 2 * SPLIT_LINES) {
+        gemm_f32(form, alpha, a, b, beta, c);
+        return;
+    }
+    split.lines = ((size + parts - 1) / parts + SPLIT_LINES - 1) / SPLIT_LINES * SPLIT_LINES;
+    pool_run(pool, (int)((size + split.lines - 1) / split.lines), split_task, &split);
+}

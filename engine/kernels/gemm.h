@@ -7,6 +7,7 @@
 #define ENGINE_KERNELS_GEMM_H
 
 #include "engine/error.h"
+#include "engine/pool.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,5 +30,10 @@ void gemm_f32(const struct gemm_form *form, float alpha, const float *a, const f
               float *c);
 void gemm_f64(const struct gemm_form *form, double alpha, const double *a, const double *b,
               double beta, double *c);
+
+/* The same, rows or columns of C shared out over the pool where there is enough to do. The cut follows
+ * from the shape alone: the same bits for any number of threads. */
+void gemm_split_f32(struct pool *pool, const struct gemm_form *form, float alpha, const float *a,
+                    const float *b, float beta, float *c);
 
 #endif

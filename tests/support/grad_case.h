@@ -28,6 +28,9 @@ struct grad_case {
     const char *error;             /* expected refusal: a part of its text */
 };
 
+/* A row with nothing special about it. */
+#define GRAD_ROW(title, text) {.name = title, .graph = text}
+
 /* Fails the running Check test with the row's name. */
 void grad_case_check(const struct grad_case *c);
 void grad_case_check_all(const struct grad_case *cases, size_t count);

@@ -10,3 +10,33 @@ check_PROGRAMS += %D%/test_conv_kernels
 %C%_test_conv_kernels_SOURCES = %D%/test_conv_kernels.c $(CONV_REFERENCE) $(RUN_SUITE)
 %C%_test_conv_kernels_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_conv_kernels_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_activation
+%C%_test_activation_SOURCES = %D%/test_activation.c $(GRAD_CASE)
+%C%_test_activation_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_activation_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_arith
+%C%_test_arith_SOURCES = %D%/test_arith.c $(GRAD_CASE)
+%C%_test_arith_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_arith_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_product
+%C%_test_product_SOURCES = %D%/test_product.c $(GRAD_CASE)
+%C%_test_product_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_product_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_reduce
+%C%_test_reduce_SOURCES = %D%/test_reduce.c $(GRAD_CASE)
+%C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_softmax
+%C%_test_softmax_SOURCES = %D%/test_softmax.c $(GRAD_CASE)
+%C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_unary
+%C%_test_unary_SOURCES = %D%/test_unary.c $(GRAD_CASE)
+%C%_test_unary_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_unary_LDADD = $(ENGINE_TEST_LIBS)
