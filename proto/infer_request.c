@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/infer_message.h"
 
+#include "proto/infer_scan.h"
 #include "proto/infer_tensors.h"
 #include "proto/json_fields.h"
 
@@ -191,7 +192,7 @@ static bool decode(const char *body, size_t body_bytes, int64_t header_length,
         .depth_max = limits->depth_max < JSON_DEPTH_MAX ? limits->depth_max : JSON_DEPTH_MAX,
         .lifts_max = limits->tensors_max,
     };
-    struct infer_source source = {
+    const struct infer_source fresh = {
         .envelope = &memory->envelope,
         .rule = &inputs_rule,
         .binary = header_length >= 0,
@@ -203,8 +204,17 @@ static bool decode(const char *body, size_t body_bytes, int64_t header_length,
         .memory = memory->blocks,
     };
 
+    struct infer_source source = fresh;
+    struct message_mark mark = message_memory_mark(memory->blocks);
+
     if (header_length == 0)
         return decode_raw(&source, specs, n_specs, request, problem);
+    if (infer_request_scan(&source, body, json_bytes, limits->envelope_bytes_max, request)) {
+        request->memory = memory;
+        return true;
+    }
+    message_memory_rewind(memory->blocks, &mark);
+    source = fresh;
     return json_envelope_split(body, json_bytes, &inputs_rule, 1, &json_limits, &memory->envelope,
                                problem) &&
            decode_root(&source, limits, request, problem);

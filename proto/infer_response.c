@@ -16,7 +16,7 @@ struct response_memory {
 
 static void encode_member(struct text *text, const char *key, const char *value)
 {
-    text_printf(text, "\"%s\":", key);
+    text_puts(text, key);
     text_json_string(text, value, strlen(value));
     text_puts(text, ",");
 }
@@ -34,13 +34,16 @@ void infer_response_encode(const struct infer_response *response, struct text *t
     if (tail == 0)
         binary = NULL; /* nothing to announce: plain JSON */
     text_puts(text, "{");
-    encode_member(text, "model_name", response->model_name);
+    encode_member(text, "\"model_name\":", response->model_name);
     if (response->model_version != NULL)
-        encode_member(text, "model_version", response->model_version);
+        encode_member(text, "\"model_version\":", response->model_version);
     if (response->id != NULL)
-        encode_member(text, "id", response->id);
-    if (response->generation >= 0)
-        text_printf(text, "\"parameters\":{\"generation\":%lld},", (long long)response->generation);
+        encode_member(text, "\"id\":", response->id);
+    if (response->generation >= 0) {
+        text_puts(text, "\"parameters\":{\"generation\":");
+        text_json_int(text, response->generation);
+        text_puts(text, "},");
+    }
     text_puts(text, "\"outputs\":");
     infer_tensors_encode(response->outputs, response->n_outputs, binary, text);
     text_puts(text, "}");

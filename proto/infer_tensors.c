@@ -64,8 +64,8 @@ static bool nesting_fits(const struct tensor_scan *scan, const struct wire_tenso
            (tensor->count == 0 && scan->rank > 0 && scan->rank < tensor->rank);
 }
 
-static bool decode_data(struct infer_source *source, const struct json_span *span,
-                        struct wire_tensor *tensor, struct problem *problem)
+bool infer_tensor_from_span(struct infer_source *source, const struct json_span *span,
+                            struct wire_tensor *tensor, struct problem *problem)
 {
     char shape[SHAPE_BYTES], nesting[SHAPE_BYTES];
     struct tensor_scan scan;
@@ -247,7 +247,7 @@ static bool decode_tensor(struct infer_source *source, json_t *object, const cha
         return infer_tensor_from_tail(source, path, (size_t)binary_bytes, tensor, problem);
     if (span == NULL)
         return problem_set(problem, 400, "bad_request", "%sdata is missing", path);
-    if (decode_data(source, span, tensor, problem))
+    if (infer_tensor_from_span(source, span, tensor, problem))
         return true;
     problem_prefix(problem, "%sdata", path);
     return false;

@@ -24,7 +24,10 @@ struct infer_source {
 /* Decodes root[rule->key]. Names live as long as the envelope. */
 bool infer_tensors_decode(struct infer_source *source, json_t *list,
                           struct wire_tensor **ret_tensors, int *ret_n, struct problem *problem);
-/* Data of a tensor whose name, type, dims and count are set, from the next `bytes` of the tail. */
+/* Data of a tensor whose name, type, dims and count are set, from the span of its JSON array. */
+bool infer_tensor_from_span(struct infer_source *source, const struct json_span *span,
+                            struct wire_tensor *tensor, struct problem *problem);
+/* The same from the next `bytes` of the tail. */
 bool infer_tensor_from_tail(struct infer_source *source, const char *path, size_t bytes,
                             struct wire_tensor *tensor, struct problem *problem);
 

@@ -12,6 +12,8 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/infer_message.h \
 	%D%/infer_request.c \
 	%D%/infer_response.c \
+	%D%/infer_scan.c \
+	%D%/infer_scan.h \
 	%D%/infer_tensors.c \
 	%D%/infer_tensors.h \
 	%D%/json_envelope.c \

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, CHUNK_BYTES = 2048 };
+/* The first chunk is part of a block that malloc still hands out from its fastest bins. */
+enum { ALIGNMENT = 64, CHUNK_BYTES = 2048, FIRST_BYTES = 960 };
 
-/* Header of everything malloc gives; the bytes follow at the next multiple of 64. */
+/* Header of everything malloc gives; the bytes follow at the next multiple of 64. (aligned_alloc() would
+ * split each block into three.) */
 struct block {
     struct block *next;
 };
@@ -17,12 +19,12 @@ struct message_memory {
     struct block *blocks;
     char *chunk; /* where small things come from */
     size_t left;
-    char first[CHUNK_BYTES];
+    char first[FIRST_BYTES];
 };
 
 struct message_memory *message_memory_create(void)
 {
-    struct message_memory *memory = aligned_alloc(ALIGNMENT, (sizeof(*memory) + 63) / 64 * 64);
+    struct message_memory *memory = malloc(sizeof(*memory));
 
     if (memory == NULL)
         return NULL;
@@ -32,32 +34,51 @@ struct message_memory *message_memory_create(void)
     return memory;
 }
 
-void message_memory_destroy(struct message_memory *memory)
+static void free_blocks(struct message_memory *memory, const struct block *until)
 {
-    struct block *block, *next;
+    while (memory->blocks != until) {
+        struct block *block = memory->blocks;
 
-    if (memory == NULL)
-        return;
-    for (block = memory->blocks; block != NULL; block = next) {
-        next = block->next;
+        memory->blocks = block->next;
         free(block);
     }
+}
+
+void message_memory_destroy(struct message_memory *memory)
+{
+    if (memory == NULL)
+        return;
+    free_blocks(memory, NULL);
     free(memory);
+}
+
+struct message_mark message_memory_mark(const struct message_memory *memory)
+{
+    return (struct message_mark){memory->blocks, memory->chunk, memory->left};
+}
+
+void message_memory_rewind(struct message_memory *memory, const struct message_mark *mark)
+{
+    free_blocks(memory, mark->blocks);
+    memory->chunk = mark->chunk;
+    memory->left = mark->left;
 }
 
 void *message_memory_take_block(struct message_memory *memory, size_t bytes)
 {
     struct block *block;
+    uintptr_t data;
     size_t total;
 
-    if (__builtin_add_overflow(bytes, 2 * ALIGNMENT - 1, &total))
+    if (__builtin_add_overflow(bytes, sizeof(*block) + ALIGNMENT - 1, &total))
         return NULL;
-    block = aligned_alloc(ALIGNMENT, total / ALIGNMENT * ALIGNMENT);
+    block = malloc(total);
     if (block == NULL)
         return NULL;
     block->next = memory->blocks;
     memory->blocks = block;
-    return (char *)block + ALIGNMENT;
+    data = (uintptr_t)(block + 1);
+    return (char *)(block + 1) + (-data & (ALIGNMENT - 1));
 }
 
 void *message_memory_take(struct message_memory *memory, size_t bytes)
@@ -66,7 +87,7 @@ void *message_memory_take(struct message_memory *memory, size_t bytes)
     size_t skip = (size_t)(-(uintptr_t)memory->chunk) & (alignment - 1);
     void *taken;
 
-    if (bytes > CHUNK_BYTES / 2) {
+    if (bytes > FIRST_BYTES / 2) {
         taken = message_memory_take_block(memory, bytes);
     } else {
         if (memory->left < skip || memory->left - skip < bytes) {

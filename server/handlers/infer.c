@@ -3,10 +3,10 @@
 #include "server/handlers/prediction.h"
 
 #include "proto/infer_message.h"
+#include "proto/number_print.h"
 #include "server/handlers/classification.h"
 #include "server/tensor_bridge.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,7 +133,7 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
         .binary = call->binary,
     };
     int64_t header_length;
-    char number[24];
+    char number[NUMBER_PRINT_BYTES_MAX + 1];
 
     for (int i = 0; i < call->n_chosen; i++) {
         struct chosen_output *chosen = &call->chosen[i];
@@ -147,7 +147,7 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
     infer_response_encode(&response, text, &header_length);
     *ret_content_type = "application/json";
     if (header_length >= 0) {
-        snprintf(number, sizeof(number), "%lld", (long long)header_length);
+        number[number_print_int(header_length, number)] = '\0';
         exchange_add_header(prediction->exchange, header_name, number);
         *ret_content_type = "application/octet-stream";
     }

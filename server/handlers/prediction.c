@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/handlers/prediction.h"
 
+#include "proto/number_print.h"
 #include "server/options.h"
 #include "server/serving/worker.h"
 #include "server/tensor_bridge.h"
 
 #include <stdalign.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { ENVELOPE_BYTES_MAX = 64 * 1024, JSON_DEPTH_MAX = 32, TENSORS_MAX = 256 };
@@ -135,16 +135,16 @@ static void prediction_finished(struct infer_job *job, const struct tensor *outp
     struct exchange *exchange = prediction->exchange;
     struct problem own = *problem;
     const char *content_type = NULL;
-    char generation[24];
+    char generation[NUMBER_PRINT_BYTES_MAX + 1];
     struct text text;
 
-    text_init(&text);
+    exchange_take_text(exchange, &text);
     if (outputs == NULL || !encode_outputs(prediction, outputs, &text, &content_type, &own)) {
         text_free(&text);
         prediction_fail(prediction, &own);
         return;
     }
-    snprintf(generation, sizeof(generation), "%lld", (long long)job->generation);
+    generation[number_print_int(job->generation, generation)] = '\0';
     exchange_add_header(exchange, "Inferd-Generation", generation);
     count_success(prediction);
     prediction_destroy(prediction);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 4096 };
+enum { FIRST_CAPACITY = 4096, KEEP_BYTES_MAX = 64 * 1024 };
 
 /* Charges in doubling steps, so that a body is charged for at most twice what has arrived. */
 static bool charge(struct body *body, size_t needed)
@@ -51,13 +51,16 @@ static bool grow(struct body *body, size_t needed)
 enum body_status body_init(struct body *body, struct body_budget *budget, size_t announced,
                            size_t limit)
 {
-    memset(body, 0, sizeof(*body));
     body->budget = budget;
     body->limit = announced > 0 ? announced : limit;
     if (announced > limit)
         return BODY_STATUS_TOO_LARGE;
-    if (announced == 0)
+    if (body->capacity > 0)
+        body->data[0] = '\0';
+    if (announced <= body->capacity)
         return BODY_STATUS_OK;
+    free(body->data);
+    body->capacity = 0;
     body->data = malloc(announced + 1);
     if (body->data == NULL)
         return BODY_STATUS_NO_MEMORY;
@@ -81,13 +84,30 @@ enum body_status body_add(struct body *body, const void *data, size_t length)
     return BODY_STATUS_OK;
 }
 
+static void give_back(struct body *body)
+{
+    if (body->charged == 0)
+        return;
+    atomic_fetch_sub(&body->budget->used, body->charged);
+    if (body->budget->changed != NULL)
+        body->budget->changed(body->budget->arg, -body->charged);
+}
+
 void body_finish(struct body *body)
 {
-    if (body->charged > 0) {
-        atomic_fetch_sub(&body->budget->used, body->charged);
-        if (body->budget->changed != NULL)
-            body->budget->changed(body->budget->arg, -body->charged);
-    }
+    give_back(body);
     free(body->data);
     memset(body, 0, sizeof(*body));
+}
+
+void body_recycle(struct body *body)
+{
+    struct body kept = {.data = body->data, .capacity = body->capacity};
+
+    if (body->capacity > KEEP_BYTES_MAX) {
+        body_finish(body);
+        return;
+    }
+    give_back(body);
+    *body = kept;
 }

@@ -38,12 +38,15 @@ enum body_status {
     BODY_STATUS_NO_MEMORY
 };
 
-/* `announced` is the Content-Length, or 0 when it is not known. */
+/* `announced` is the Content-Length, or 0 when it is not known. The body is zeroed, or was released by
+ * body_recycle(). */
 enum body_status body_init(struct body *body, struct body_budget *budget, size_t announced,
                            size_t limit);
 /* After a failure nothing more may be added; what was charged stays so until body_finish(). */
 enum body_status body_add(struct body *body, const void *data, size_t length);
 /* Frees and gives the charge back. Any thread; fine on a zeroed body. */
 void body_finish(struct body *body);
+/* The same, but keeps memory of a usual size for the next body_init(). */
+void body_recycle(struct body *body);
 
 #endif

@@ -163,8 +163,8 @@ static void time_out(struct http_connection *connection)
         connection_shutdown(connection, false);
         break;
     case CONNECTION_RECEIVING:
-        exchange->status = 408;
-        exchange->reason = "timeout";
+        exchange->outcome.status = 408;
+        exchange->outcome.reason = "timeout";
         connection_send_canned(connection->fd, 408);
         connection_shutdown(connection, false);
         break;
@@ -235,9 +235,9 @@ static void look_for_stuck(struct http_connection *connection)
     }
     if (++connection->stuck_sweeps < STUCK_SWEEPS)
         return;
-    exchange->status = 400;
-    exchange->reason = "bad_framing";
-    exchange->close = true;
+    exchange->outcome.status = 400;
+    exchange->outcome.reason = "bad_framing";
+    exchange->outcome.close = true;
     connection_send_canned(connection->fd, 400);
     connection_shutdown(connection, false);
 }

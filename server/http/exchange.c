@@ -2,6 +2,7 @@
 #include "server/http/exchange.h"
 
 #include "server/http/exchange_state.h"
+#include "server/http/http_loop.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -11,26 +12,75 @@
 #include <string.h>
 #include <uv.h>
 
+/* An exchange, its body and its reply are the largest blocks that each request takes; so the network thread
+ * keeps some, with their memory. */
+enum { KEPT_MAX = 64, KEEP_REPLY_BYTES_MAX = 16 * 1024 };
+
+static struct exchange *take_kept(struct http_loop *loop)
+{
+    struct exchange *exchange = loop->kept;
+
+    if (exchange != NULL) {
+        loop->kept = exchange->next_finished;
+        loop->n_kept--;
+        return exchange;
+    }
+    exchange = malloc(sizeof(*exchange));
+    if (exchange != NULL) {
+        memset(&exchange->body, 0, sizeof(exchange->body));
+        text_init(&exchange->spare);
+        text_init(&exchange->headers);
+    }
+    return exchange;
+}
+
 struct exchange *exchange_create(struct http_loop *loop, struct http_connection *connection,
                                  struct MHD_Connection *mhd)
 {
-    struct exchange *exchange = malloc(sizeof(*exchange));
+    struct exchange *exchange = take_kept(loop);
 
     if (exchange == NULL)
         return NULL;
-    /* All but the parameters, which the router fills: they are most of it. */
     memset(exchange, 0, offsetof(struct exchange, match));
     exchange->match.n_params = 0;
     exchange->match.route = NULL;
-    memset(&exchange->body, 0, sizeof(*exchange) - offsetof(struct exchange, body));
+    memset(&exchange->outcome, 0, sizeof(exchange->outcome));
+    exchange->content_type = "";
+    exchange->model[0] = exchange->version[0] = '\0';
     atomic_init(&exchange->state, EXCHANGE_RUNNING);
     atomic_init(&exchange->references, 1);
     exchange->loop = loop;
     exchange->connection = connection;
     exchange->mhd = mhd;
     text_init(&exchange->reply);
-    text_init(&exchange->headers);
     return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    body_finish(&exchange->body);
+    text_free(&exchange->reply);
+    text_free(&exchange->spare);
+    text_free(&exchange->headers);
+    free(exchange);
+}
+
+static void keep(struct http_loop *loop, struct exchange *exchange)
+{
+    body_recycle(&exchange->body);
+    if (exchange->spare.data == NULL && exchange->reply.capacity <= KEEP_REPLY_BYTES_MAX) {
+        exchange->spare = exchange->reply;
+        text_init(&exchange->reply);
+    }
+    text_free(&exchange->reply);
+    exchange->spare.length = exchange->headers.length = 0;
+    if (exchange->spare.failed || exchange->headers.failed) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->next_finished = loop->kept;
+    loop->kept = exchange;
+    loop->n_kept++;
 }
 
 void exchange_unref(struct exchange *exchange)
@@ -38,10 +88,21 @@ void exchange_unref(struct exchange *exchange)
     if (exchange == NULL ||
         atomic_fetch_sub_explicit(&exchange->references, 1, memory_order_acq_rel) > 1)
         return;
-    body_finish(&exchange->body);
-    text_free(&exchange->reply);
-    text_free(&exchange->headers);
-    free(exchange);
+    if (http_loop_is_mine(exchange->loop) && exchange->loop->n_kept < KEPT_MAX)
+        keep(exchange->loop, exchange);
+    else
+        exchange_free(exchange);
+}
+
+void exchange_free_kept(struct http_loop *loop)
+{
+    while (loop->kept != NULL) {
+        struct exchange *exchange = loop->kept;
+
+        loop->kept = exchange->next_finished;
+        exchange_free(exchange);
+    }
+    loop->n_kept = 0;
 }
 
 const char *exchange_method(const struct exchange *exchange)
@@ -106,18 +167,27 @@ uint64_t exchange_deadline_ns(const struct exchange *exchange)
     return exchange->deadline_ns;
 }
 
+/* As much as fits. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = from != NULL ? strnlen(from, size - 1) : 0;
+
+    memcpy(to, from != NULL ? from : "", length);
+    to[length] = '\0';
+}
+
 void exchange_note_model(struct exchange *exchange, const char *model, const char *version)
 {
-    snprintf(exchange->model, sizeof(exchange->model), "%s", model != NULL ? model : "");
-    snprintf(exchange->version, sizeof(exchange->version), "%s", version != NULL ? version : "");
+    copy_text(exchange->model, sizeof(exchange->model), model);
+    copy_text(exchange->version, sizeof(exchange->version), version);
 }
 
 void exchange_note_phases(struct exchange *exchange, uint64_t queue_us, uint64_t compute_us,
                           int batch_size)
 {
-    exchange->queue_us = queue_us;
-    exchange->compute_us = compute_us;
-    exchange->batch_size = batch_size;
+    exchange->outcome.queue_us = queue_us;
+    exchange->outcome.compute_us = compute_us;
+    exchange->outcome.batch_size = batch_size;
 }
 
 void exchange_defer(struct exchange *exchange)
@@ -137,6 +207,12 @@ void exchange_add_header(struct exchange *exchange, const char *name, const char
 {
     text_append(&exchange->headers, name, strlen(name) + 1);
     text_append(&exchange->headers, value, strlen(value) + 1);
+}
+
+void exchange_take_text(struct exchange *exchange, struct text *ret_text)
+{
+    *ret_text = exchange->spare;
+    text_init(&exchange->spare);
 }
 
 /* The reply fields are filled: lets the network thread have them. */
@@ -168,9 +244,8 @@ void exchange_reply(struct exchange *exchange, int status, const char *content_t
         exchange_reply_problem(exchange, &problem);
         return;
     }
-    exchange->status = status;
-    snprintf(exchange->content_type, sizeof(exchange->content_type), "%s",
-             content_type != NULL ? content_type : "");
+    exchange->outcome.status = status;
+    exchange->content_type = content_type != NULL ? content_type : "";
     if (body != NULL) {
         exchange->reply = *body;
         text_init(body);
@@ -182,14 +257,15 @@ void exchange_reply_problem(struct exchange *exchange, const struct problem *pro
 {
     char seconds[16];
 
-    exchange->status = problem->status;
-    exchange->reason = problem->reason;
+    exchange->outcome.status = problem->status;
+    exchange->outcome.reason = problem->reason;
+    exchange_take_text(exchange, &exchange->reply);
     text_puts(&exchange->reply, "{\"error\":");
     text_json_string(&exchange->reply, problem->text, strlen(problem->text));
     text_puts(&exchange->reply, "}");
     if (exchange->reply.failed)
         text_free(&exchange->reply);
-    snprintf(exchange->content_type, sizeof(exchange->content_type), "application/json");
+    exchange->content_type = "application/json";
     if (problem->retry_after_s > 0) {
         snprintf(seconds, sizeof(seconds), "%d", problem->retry_after_s);
         exchange_add_header(exchange, "Retry-After", seconds);

@@ -39,7 +39,10 @@ bool exchange_is_abandoned(const struct exchange *exchange);
 
 /* Adds a header to the reply to come; both strings are copied. */
 void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
-/* Takes over body's memory (body is empty afterwards). An empty body gives no Content-Type. */
+/* For the replier: an empty text to write the body into, with memory that was used before. */
+void exchange_take_text(struct exchange *exchange, struct text *ret_text);
+/* Takes over body's memory (body is empty afterwards). An empty body gives no Content-Type, which is a
+ * constant. */
 void exchange_reply(struct exchange *exchange, int status, const char *content_type,
                     struct text *body);
 /* {"error": text} with the problem's status and Retry-After. */

@@ -46,8 +46,7 @@ enum exchange_stage {
 };
 
 enum {
-    EXCHANGE_TYPE_BYTES = 96, EXCHANGE_MODEL_BYTES = 128, EXCHANGE_VERSION_BYTES = 32,
-    EXCHANGE_QUERY_BYTES = 256
+    EXCHANGE_MODEL_BYTES = 128, EXCHANGE_VERSION_BYTES = 32, EXCHANGE_QUERY_BYTES = 256
 };
 
 struct exchange {
@@ -68,28 +67,35 @@ struct exchange {
     size_t uri_length;
     const char *method, *path;
     struct gate_verdict verdict;
+    uint64_t start_ns, deadline_ns;
+    /* From here on exchange_create() clears only what must be: most of it is large. */
     struct route_match match;
     struct body body;
-    uint64_t start_ns, deadline_ns;
     char query[EXCHANGE_QUERY_BYTES];
 
-    int status;
-    bool close;                  /* the connection ends with this reply */
-    const char *reason;          /* of a problem: a constant */
-    char content_type[EXCHANGE_TYPE_BYTES];
+    struct {
+        int status;
+        bool close;              /* the connection ends with this reply */
+        const char *reason;      /* of a problem: a constant */
+        uint64_t queue_us, compute_us;
+        int batch_size;
+        size_t sent_bytes;       /* of the reply's body */
+    } outcome;
+    const char *content_type;    /* a constant; "": none */
     struct text reply;
+    struct text spare;           /* empty, with memory that an earlier reply had */
     struct text headers;         /* name NUL value NUL ... */
-    uint64_t queue_us, compute_us;
-    int batch_size;
 
     char model[EXCHANGE_MODEL_BYTES], version[EXCHANGE_VERSION_BYTES];
-    size_t sent_bytes;           /* of the reply's body */
 };
 
-/* One reference, the network thread's. NULL when out of memory. */
+/* One reference, the network thread's. NULL when out of memory. Network thread. */
 struct exchange *exchange_create(struct http_loop *loop, struct http_connection *connection,
                                  struct MHD_Connection *mhd);
+/* Any thread. The network thread keeps a few for exchange_create(). */
 void exchange_unref(struct exchange *exchange);
+/* Frees what was kept. */
+void exchange_free_kept(struct http_loop *loop);
 
 /* parking.c. Hands a parked exchange, now replied, back to its network thread. Any thread. */
 void parking_finished(struct http_loop *loop, struct exchange *exchange);

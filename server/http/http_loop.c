@@ -276,6 +276,7 @@ void http_loop_finish(struct http_loop *loop)
         uv_poll_stop(&loop->mhd_events);
         MHD_stop_daemon(loop->mhd);
     }
+    exchange_free_kept(loop);
     on_flush(&loop->flush);
     lingers_finish(&loop->lingers);
     uv_walk(&loop->uv, close_handle, NULL);

@@ -91,6 +91,8 @@ struct http_loop {
     struct exchange *held;                /* list; see parking.c */
     int n_held;
     struct exchange *answered;            /* finished by this thread itself */
+    struct exchange *kept;                /* for use again, linked by next_finished; see exchange.c */
+    int n_kept;
 
     /* From other threads. */
     _Atomic(struct exchange *) finished;

@@ -105,14 +105,13 @@ static enum MHD_Result send_reply(struct exchange *exchange)
     struct MHD_Response *response;
     enum MHD_Result result;
 
-    exchange->sent_bytes = exchange->reply.length;
-    response = MHD_create_response_from_buffer(
-        exchange->reply.length, exchange->reply.data,
-        exchange->reply.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    exchange->outcome.sent_bytes = exchange->reply.length;
+    /* The exchange lives until libmicrohttpd has sent this. */
+    response = MHD_create_response_from_buffer(exchange->reply.length, exchange->reply.data,
+                                               MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
-    text_init(&exchange->reply);
-    if (exchange->content_type[0] != '\0' && exchange->sent_bytes > 0)
+    if (exchange->content_type[0] != '\0' && exchange->outcome.sent_bytes > 0)
         MHD_add_response_header(response, "Content-Type", exchange->content_type);
     while (at != NULL && at < end && !exchange->headers.failed) {
         const char *value = at + strlen(at) + 1;
@@ -120,10 +119,10 @@ static enum MHD_Result send_reply(struct exchange *exchange)
         MHD_add_response_header(response, at, value);
         at = value + strlen(value) + 1;
     }
-    if (exchange->close || connection->over_limit || exchange->loop->drain_begun)
+    if (exchange->outcome.close || connection->over_limit || exchange->loop->drain_begun)
         MHD_add_response_header(response, "Connection", "close");
     connection_set_state(connection, CONNECTION_SENDING);
-    result = MHD_queue_response(exchange->mhd, (unsigned int)exchange->status, response);
+    result = MHD_queue_response(exchange->mhd, (unsigned int)exchange->outcome.status, response);
     MHD_destroy_response(response);          /* the exchange may be gone, if nothing could be queued */
     return result;
 }
@@ -147,7 +146,7 @@ static enum MHD_Result refuse_and_read(struct exchange *exchange, const struct p
         exchange->stage = STAGE_DISCARD;
         return MHD_YES;
     }
-    exchange->close = true;
+    exchange->outcome.close = true;
     return send_reply(exchange);
 }
 
@@ -203,7 +202,7 @@ static enum MHD_Result handle_header(struct exchange *exchange, const char *url,
     exchange->method = method;
     exchange->stage = STAGE_BODY;
     if (!check_header(exchange, url, method, version, &problem)) {
-        exchange->close = true;
+        exchange->outcome.close = true;
         refuse(exchange, &problem);
         return send_reply(exchange);
     }
@@ -233,9 +232,9 @@ static enum MHD_Result handle_piece(struct exchange *exchange, const char *data,
     if (status == BODY_STATUS_OK)
         return MHD_YES;
     body_problem(status, &problem);
-    exchange->status = problem.status;
-    exchange->reason = problem.reason;
-    exchange->close = true;
+    exchange->outcome.status = problem.status;
+    exchange->outcome.reason = problem.reason;
+    exchange->outcome.close = true;
     connection_send_canned(exchange->connection->fd, problem.status);
     return MHD_NO;
 }
@@ -314,11 +313,11 @@ static void log_access(struct exchange *exchange, int status)
     bool replied = atomic_load(&exchange->state) == EXCHANGE_REPLIED;
     struct access_record record = {
         .method = exchange->method, .path = exchange->path, .status = status,
-        .bytes_in = exchange->body.length, .bytes_out = exchange->sent_bytes,
+        .bytes_in = exchange->body.length, .bytes_out = exchange->outcome.sent_bytes,
         .duration_us = (uv_hrtime() - exchange->start_ns) / 1000,
-        .queue_us = replied ? exchange->queue_us : 0,
-        .compute_us = replied ? exchange->compute_us : 0,
-        .batch_size = replied ? exchange->batch_size : 0,
+        .queue_us = replied ? exchange->outcome.queue_us : 0,
+        .compute_us = replied ? exchange->outcome.compute_us : 0,
+        .batch_size = replied ? exchange->outcome.batch_size : 0,
         .model = exchange->model, .version = exchange->version,
         .peer = exchange->connection->peer,
         .request_id = exchange->stage != STAGE_HEADER ? exchange_header(exchange, "X-Request-Id")
@@ -335,8 +334,8 @@ static int final_status(const struct exchange *exchange, enum MHD_RequestTermina
 
     if (state == EXCHANGE_EXPIRED || state == EXCHANGE_GONE)
         return state == EXCHANGE_EXPIRED ? 504 : 499;
-    if (exchange->status != 0)
-        return exchange->status;
+    if (exchange->outcome.status != 0)
+        return exchange->outcome.status;
     return code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || code == MHD_REQUEST_TERMINATED_READ_ERROR
                ? 499
                : 400;
@@ -348,7 +347,7 @@ static const char *final_reason(const struct exchange *exchange, int status)
         return "deadline";
     if (status == 499)
         return "client_gone";
-    return exchange->status == 0 ? "bad_request" : exchange->reason;
+    return exchange->outcome.status == 0 ? "bad_request" : exchange->outcome.reason;
 }
 
 void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
@@ -371,14 +370,14 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
     status = final_status(exchange, code);
     if (metrics != NULL) {
         metrics_add(metrics, METRIC_IN_FLIGHT_REQUESTS, -1);
-        metrics_add(metrics, METRIC_SENT_BODY_BYTES, (int64_t)exchange->sent_bytes);
+        metrics_add(metrics, METRIC_SENT_BODY_BYTES, (int64_t)exchange->outcome.sent_bytes);
         metrics_http_response(metrics, status);
         if (status >= 400)
             metrics_request_error(metrics, final_reason(exchange, status));
     }
     if (atomic_load_explicit(&loop->server->access_log, memory_order_relaxed))
         log_access(exchange, status);
-    if (exchange->close)
+    if (exchange->outcome.close)
         linger_start(&loop->lingers, dup(connection->fd));
     connection->exchange = NULL;
     connection_set_state(connection, CONNECTION_IDLE);
