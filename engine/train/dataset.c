@@ -236,6 +236,12 @@ const struct labels *dataset_labels(const struct dataset *dataset, int field)
     return dataset->fields[field].labels;
 }
 
+static const struct stored_field *stored_field(const struct dataset *dataset, int field)
+{
+    assert(field >= 0 && field < dataset->n_fields);
+    return &dataset->fields[field];
+}
+
 static struct stretch locate(const struct dataset *dataset, const struct stored_field *field,
                              int64_t example)
 {
@@ -336,12 +342,11 @@ enum engine_status dataset_gather(const struct dataset *dataset, int field,
                                   const uint32_t *examples, int64_t n, struct tensor *ret,
                                   struct engine_error *err)
 {
-    const struct stored_field *stored = &dataset->fields[field];
+    const struct stored_field *stored = stored_field(dataset, field);
     const size_t bytes = (size_t)stored->elements * dtype_size(ret->dtype);
     char *dst = ret->data;
     int64_t i, run, done;
 
-    assert(field >= 0 && field < dataset->n_fields);
     assert(compute_dtype(ret->dtype) != DTYPE_NONE);
     for (i = 0; i < n; i += done) {
         for (run = 1; i + run < n && examples[i + run] == (uint64_t)examples[i] + (uint64_t)run;)
@@ -357,12 +362,11 @@ enum engine_status dataset_gather(const struct dataset *dataset, int field,
 enum engine_status dataset_read(const struct dataset *dataset, int field, int64_t first, int64_t n,
                                 struct tensor *ret, struct engine_error *err)
 {
-    const struct stored_field *stored = &dataset->fields[field];
+    const struct stored_field *stored = stored_field(dataset, field);
     const size_t bytes = (size_t)stored->elements * dtype_size(ret->dtype);
     char *dst = ret->data;
     int64_t done;
 
-    assert(field >= 0 && field < dataset->n_fields);
     assert(compute_dtype(ret->dtype) != DTYPE_NONE);
     for (; n > 0; n -= done, first += done) {
         done = read_stretch(dataset, stored, first, n, ret->dtype, dst, err);

@@ -111,18 +111,20 @@ int labels_add(struct labels *labels, const char *name, size_t length)
 {
     uint64_t hash = hash_of(name, length);
     size_t slot = find_slot(labels, hash, name, length);
-    char *copy;
+    struct label *label;
 
     if (labels->slots[slot] != 0)
         return labels->slots[slot] - 1;
     if (labels->n == LABELS_MAX || length > LABEL_BYTES_MAX || !grow(labels))
         return -1;
-    copy = malloc(length + 1);
-    if (copy == NULL)
+    label = &labels->labels[labels->n];
+    label->name = malloc(length + 1);
+    if (label->name == NULL)
         return -1;
-    memcpy(copy, name, length);
-    copy[length] = '\0';
-    labels->labels[labels->n] = (struct label){hash, length, copy};
+    memcpy(label->name, name, length);
+    label->name[length] = '\0';
+    label->length = length;
+    label->hash = hash;
     labels->n++;
     labels->slots[find_slot(labels, hash, name, length)] = labels->n;
     return labels->n - 1;

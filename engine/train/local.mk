@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 engine_libengine_a_SOURCES += \
+	%D%/augment.c %D%/augment.h \
 	%D%/batches.c %D%/batches.h \
 	%D%/dataset.c %D%/dataset.h \
 	%D%/dataset_chunks.c %D%/dataset_chunks.h \
@@ -14,4 +15,5 @@ engine_libengine_a_SOURCES += \
 	%D%/parameters.c %D%/parameters.h \
 	%D%/schedule.c %D%/schedule.h \
 	%D%/shuffle.c %D%/shuffle.h \
-	%D%/split.c %D%/split.h
+	%D%/split.c %D%/split.h \
+	%D%/standardise.c %D%/standardise.h

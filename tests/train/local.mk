@@ -43,3 +43,8 @@ check_PROGRAMS += %D%/test_schedule
 %C%_test_schedule_SOURCES = %D%/test_schedule.c %D%/schedule_cases.h $(RUN_SUITE)
 %C%_test_schedule_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_schedule_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_standardise
+%C%_test_standardise_SOURCES = %D%/test_standardise.c $(RUN_SUITE)
+%C%_test_standardise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_standardise_LDADD = $(ENGINE_TEST_LIBS)
