@@ -43,7 +43,7 @@ APPLY(softplus, v > 20 ? v : log1pf(expf(v)))
 
 static const struct {
     const char *name;
-    struct activation activation;
+    struct gate_function activation;
 } activations[] = {
     {"Affine", {apply_affine, 1.0f, 0.0f}},
     {"Elu", {apply_elu, 1.0f, 0.0f}},
@@ -58,7 +58,7 @@ static const struct {
     {"ThresholdedRelu", {apply_thresholded_relu, 1.0f, 0.0f}},
 };
 
-bool activation_find(const char *name, size_t length, struct activation *ret)
+bool gate_function_find(const char *name, size_t length, struct gate_function *ret)
 {
     for (size_t i = 0; i < sizeof(activations) / sizeof(activations[0]); i++)
         if (strncasecmp(activations[i].name, name, length) == 0 &&
@@ -70,7 +70,7 @@ bool activation_find(const char *name, size_t length, struct activation *ret)
 }
 
 /* y = act(clip(x)) in place. */
-static void activate(const struct activation *activation, float clip, int64_t n, float *y)
+static void activate(const struct gate_function *activation, float clip, int64_t n, float *y)
 {
     if (clip > 0)
         for (int64_t i = 0; i < n; i++)
@@ -86,7 +86,8 @@ static void add(int64_t n, const float *a, const float *b, float *y)
 
 void cell_rnn(const struct cell *cell, const float *x, const float *h, float *gates, float *state)
 {
-    add(cell->hidden, x, h, gates);
+    if (h != NULL)
+        add(cell->hidden, x, h, gates);
     activate(&cell->f, cell->clip, cell->hidden, gates);
     for (int64_t i = 0; i < cell->hidden; i++)
         state[i] = gates[i];
@@ -122,7 +123,8 @@ void cell_lstm(const struct cell *cell, const float *x, const float *h, float *g
     const float *p = cell->peepholes;
     float *in = gates, *out = gates + n, *forget = gates + 2 * n, *candidate = gates + 3 * n;
 
-    add(4 * n, x, h, gates);
+    if (h != NULL)
+        add(4 * n, x, h, gates);
     if (p != NULL)
         for (int64_t i = 0; i < n; i++) {
             in[i] += p[i] * memory[i];

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct activation {
+struct gate_function {
     /* y = f(x) of n elements; y may be x. */
     void (*apply)(size_t n, float alpha, float beta, const float *x, float *y);
     float alpha, beta;
@@ -18,18 +18,19 @@ struct activation {
 
 /* By the name that ONNX gives it, in any case; its default alpha and beta are filled in. False for
  * an unknown name. */
-bool activation_find(const char *name, size_t length, struct activation *ret);
+bool gate_function_find(const char *name, size_t length, struct gate_function *ret);
 
 struct cell {
     int64_t hidden;
-    struct activation f, g, h; /* gates; cell; output (LSTM) */
+    struct gate_function f, g, h; /* gates; cell; output (LSTM) */
     float clip;                /* 0: none; bounds what activations are applied to */
     bool input_forget;         /* LSTM: forget = 1 - input */
     const float *peepholes;    /* LSTM: i o f, [3 * hidden], or NULL */
     const float *state_bias;   /* GRU, linear before reset: the h gate's recurrent bias, or NULL */
 };
 
-/* state[hidden] becomes the next one; `gates` is scratch of [gates * hidden]. */
+/* state[hidden] becomes the next one; `gates` is scratch of [gates * hidden], or has the sum of both
+ * parts already when `h` is NULL. */
 void cell_rnn(const struct cell *cell, const float *x, const float *h, float *gates, float *state);
 
 /* GRU in two halves, since without linear_before_reset the h gate's product needs r. First:
@@ -42,7 +43,7 @@ void cell_gru_state(const struct cell *cell, const float *x, const float *h_gate
                     float *state);
 
 /* state and memory (the cell state), [hidden] each, become the next ones; `gates` is scratch of
- * [4 * hidden]. */
+ * [4 * hidden], or has the sum of both parts when `h` is NULL. */
 void cell_lstm(const struct cell *cell, const float *x, const float *h, float *gates, float *state,
                float *memory);
 

@@ -2,8 +2,15 @@
  * RNN, GRU and LSTM in either direction or both, time first or batch first, with sequence lengths.
  *
  * The input's products for all time steps are one product before the time loop; inside it there is
- * one product of the state for the whole batch and then one cell for each sequence. */
+ * one product of the state for the whole batch and then one cell for each sequence.
+ *
+ * engine/optimise/pack_recurrent.c makes of those with constant weights:
+ * inferd.PackRecurrent (w) [split] rearranges [directions, gates * hidden, depth] in the prologue, once
+ * for each generation; with "split" the columns from there on are a matrix of their own, as a GRU wants
+ * that resets its state before the second product;
+ * inferd.PackedRNN, PackedGRU, PackedLSTM: the same operators on those. */
 #include "engine/kernels/gemm.h"
+#include "engine/kernels/packed.h"
 #include "engine/kernels/recurrent.h"
 #include "engine/op.h"
 #include "engine/ops/families.h"
@@ -13,6 +20,7 @@
 
 enum kind { KIND_RNN = 1, KIND_GRU = 3, KIND_LSTM = 4 }; /* value: gates */
 enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
+enum { PARTS = 7, PARALLEL_CELLS = 8192 };
 
 struct rnn_params {
     enum kind kind;
@@ -20,6 +28,7 @@ struct rnn_params {
     bool reverse[2];
     bool batch_first;
     bool linear_before_reset;
+    bool packed;
     int64_t hidden; /* 0: not stated */
     struct cell cells[2];
 };
@@ -46,7 +55,7 @@ static enum engine_status read_activations(const struct op_init *init, struct rn
                        each * (size_t)params->directions);
     for (size_t i = 0; i < each * (size_t)params->directions; i++) {
         struct cell *cell = &params->cells[i / each];
-        struct activation *slot = i % each == 0 ? &cell->f : i % each == 1 ? &cell->g : &cell->h;
+        struct gate_function *slot = i % each == 0 ? &cell->f : i % each == 1 ? &cell->g : &cell->h;
         const char *name = i % each == 0 ? defaults[params->kind] : "Tanh";
         size_t length = strlen(name);
 
@@ -54,7 +63,7 @@ static enum engine_status read_activations(const struct op_init *init, struct rn
             name = names[i].data;
             length = names[i].length;
         }
-        if (!activation_find(name, length, slot))
+        if (!gate_function_find(name, length, slot))
             return op_unsupported(node, err, "activation '%.*s' is unknown",
                                   (int)(length < 32 ? length : 32), name);
         if (i < n_alpha)
@@ -82,6 +91,7 @@ static enum engine_status init_kind(const struct op_init *init, enum kind kind,
                        direction);
     params->batch_first = node_int(node, "layout", 0) != 0;
     params->linear_before_reset = node_int(node, "linear_before_reset", 0) != 0;
+    params->packed = strcmp(node->domain, "inferd") == 0;
     params->hidden = node_int(node, "hidden_size", 0);
     for (int d = 0; d < 2; d++) {
         params->cells[d].clip = clip;
@@ -111,7 +121,7 @@ static struct extent extent_of(const struct rnn_params *params, const struct sha
     return (struct extent){.time = x->dims[params->batch_first],
                            .batch = x->dims[!params->batch_first],
                            .input = x->dims[2],
-                           .hidden = r->dims[2],
+                           .hidden = params->packed ? params->hidden : r->dims[2],
                            .gates = params->kind};
 }
 
@@ -131,6 +141,22 @@ static enum engine_status expect(const struct op_infer *infer, int input, const 
                    shape_text(&shape, want, sizeof(want)));
 }
 
+/* Where the second of two packed matrices begins: 0 for one matrix. */
+static int64_t split_of(const struct rnn_params *params, int64_t hidden)
+{
+    return params->kind == KIND_GRU && !params->linear_before_reset ? 2 * hidden : 0;
+}
+
+/* Floats of one direction's packed matrix, or two; false when that does not fit. */
+static bool packed_floats(int64_t depth, int64_t columns, int64_t split, int64_t *ret_floats)
+{
+    int64_t first = 0;
+
+    return split >= 0 && split <= columns && (split == 0 || packed_size(depth, split, &first)) &&
+           packed_size(depth, columns - split, ret_floats) &&
+           !__builtin_add_overflow(*ret_floats, first, ret_floats);
+}
+
 static enum engine_status check_inputs(const struct op_infer *infer, const struct extent *e,
                                        struct engine_error *err)
 {
@@ -144,7 +170,15 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
         [PEEPHOLES] = {2, {d, 3 * e->hidden}}};
     static const char *const names[INPUTS] = {"X",         "W",         "R", "B", "sequence_lens",
                                               "initial_h", "initial_c", "P"};
+    int64_t w_floats, r_floats;
 
+    if (params->packed) {
+        if (!packed_floats(e->input, gh, 0, &w_floats) ||
+            !packed_floats(e->hidden, gh, split_of(params, e->hidden), &r_floats))
+            return op_fail(infer->node, err, "weights are too large to pack");
+        shapes[W] = (struct shape){2, {d, w_floats}};
+        shapes[R] = (struct shape){2, {d, r_floats}};
+    }
     for (int i = W; i < infer->n_inputs && i < INPUTS; i++) {
         enum engine_status status =
             expect(infer, i, names[i], i == LENGTHS ? DTYPE_I32 : DTYPE_F32, shapes[i], err);
@@ -155,16 +189,16 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
     return ENGINE_OK;
 }
 
-/* Scratch of run, in floats: input products, state products, gates, states, memories, reset states.
- */
-static int64_t scratch_floats(const struct extent *e, int64_t ret_at[6])
+/* Scratch of run, in floats: input products, state products, gates, states, memories, reset states,
+ * the biases that are added early. */
+static int64_t scratch_floats(const struct extent *e, int64_t ret_at[PARTS])
 {
     int64_t gh = e->gates * e->hidden, states = e->batch * e->hidden;
-    int64_t sizes[6] = {
-        e->time * e->batch * gh, e->batch * gh, e->batch * gh, states, states, states};
+    int64_t sizes[PARTS] = {
+        e->time * e->batch * gh, e->batch * gh, e->batch * gh, states, states, states, gh};
     int64_t at = 0;
 
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < PARTS; i++) {
         ret_at[i] = at;
         at += (sizes[i] + 15) & ~INT64_C(15);
     }
@@ -175,7 +209,7 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
 {
     const struct rnn_params *params = infer->params;
     const struct shape *x = &infer->inputs[X].shape, *r = &infer->inputs[R].shape;
-    int64_t d = params->directions, at[6];
+    int64_t d = params->directions, at[PARTS];
     struct shape all = {4, {0}}, last;
     enum engine_status status;
     struct extent e;
@@ -183,7 +217,7 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
     if (infer->inputs[X].dtype != DTYPE_F32)
         return op_unsupported(infer->node, err, "type %s, only float is supported",
                               dtype_name(infer->inputs[X].dtype));
-    if (x->rank != 3 || r->rank != 3)
+    if (x->rank != 3 || r->rank != 3 - params->packed)
         return op_fail(infer->node, err, "X has rank %d and R rank %d, expected 3", x->rank,
                        r->rank);
     e = extent_of(params, x, r);
@@ -213,14 +247,17 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
 /* One direction of one call. */
 struct sweep {
     const struct rnn_params *params;
+    struct pool *pool;
     struct cell cell;
     struct extent e;
     bool reverse;
+    bool in_place;                 /* the state's products are added to the input's, where those are */
     const float *x, *w, *r, *bias; /* bias: [2 * gates * hidden] or NULL */
     const int32_t *lengths;        /* or NULL: all are e.time */
-    float *input_part, *state_part, *gates, *state, *memory, *reset;
+    float *input_part, *state_part, *gates, *state, *memory, *reset, *early;
     float *y;                /* of this direction, or NULL */
     int64_t y_time, y_batch; /* elements from one time step, one sequence, to the next */
+    int64_t step;            /* that the cells are at */
 };
 
 /* input_part = X W^T + biases, all time steps at once. The recurrent bias is added early too, but
@@ -237,12 +274,41 @@ static void input_products(const struct sweep *s)
                              .lda = s->e.input,
                              .ldb = s->e.input,
                              .ldc = gh};
+    struct packed_product product = {.rows = rows, .columns = gh, .depth = s->e.input, .a = s->x,
+                                     .a_step = s->e.input, .weights = s->w, .c = s->input_part,
+                                     .c_step = gh};
 
+    for (int64_t i = 0; i < gh && s->bias != NULL; i++)
+        s->early[i] = s->bias[i] + (i < early ? s->bias[gh + i] : 0);
+    if (s->params->packed) {
+        product.epilogue.bias = s->bias != NULL ? s->early : NULL;
+        packed_run(&product, s->pool);
+        return;
+    }
     if (s->bias != NULL)
         for (int64_t row = 0; row < rows; row++)
-            for (int64_t i = 0; i < gh; i++)
-                s->input_part[row * gh + i] = s->bias[i] + (i < early ? s->bias[gh + i] : 0);
+            memcpy(s->input_part + row * gh, s->early, (size_t)gh * sizeof(float));
     gemm_f32(&form, 1.0f, s->x, s->w, s->bias != NULL ? 1.0f : 0.0f, s->input_part);
+}
+
+/* The same with packed weights; added to this step's input part if that is done in place. */
+static void packed_state_products(const struct sweep *s, const float *states, int64_t from, int64_t columns)
+{
+    int64_t gh = s->e.gates * s->e.hidden, skipped = 0;
+    int64_t time = s->reverse ? s->e.time - 1 - s->step : s->step;
+    struct packed_product product = {.rows = s->e.batch, .columns = columns, .depth = s->e.hidden,
+                                     .a = states, .a_step = s->e.hidden, .c = s->state_part + from,
+                                     .c_step = gh};
+
+    if (from > 0)
+        packed_size(s->e.hidden, from, &skipped);
+    product.weights = s->r + skipped;
+    if (s->in_place) {
+        product.c = s->input_part + (s->params->batch_first ? 1 : s->e.batch) * time * gh;
+        product.c_step = s->params->batch_first ? s->e.time * gh : gh;
+        product.epilogue.residual = product.c;
+    }
+    packed_run(&product, s->pool);
 }
 
 /* product[batch, columns] = states[batch, hidden] * R[from .. from + columns)^T. */
@@ -257,7 +323,10 @@ static void state_products(const struct sweep *s, const float *states, int64_t f
                              .ldb = s->e.hidden,
                              .ldc = s->e.gates * s->e.hidden};
 
-    gemm_f32(&form, 1.0f, states, s->r + from * s->e.hidden, 0.0f, s->state_part + from);
+    if (s->params->packed)
+        packed_state_products(s, states, from, columns);
+    else
+        gemm_f32(&form, 1.0f, states, s->r + from * s->e.hidden, 0.0f, s->state_part + from);
 }
 
 /* The input row of sequence n at its own step, -1 when it has ended. */
@@ -281,14 +350,14 @@ static void gru_h_gate(const struct sweep *s, float *product, const float *r)
 }
 
 /* One time step of a GRU whose h gate sees the state after the reset: a second product. */
-static void step_gru_reset_first(const struct sweep *s, int64_t step)
+static void step_gru_reset_first(const struct sweep *s)
 {
     int64_t h = s->e.hidden, gh = s->e.gates * h, time;
 
     memcpy(s->reset, s->state, (size_t)(s->e.batch * h) * sizeof(float));
     state_products(s, s->state, 0, 2 * h);
     for (int64_t n = 0; n < s->e.batch; n++) {
-        int64_t row = row_at(s, step, n, &time);
+        int64_t row = row_at(s, s->step, n, &time);
 
         if (row >= 0)
             cell_gru_gates(&s->cell, s->input_part + row * gh, s->state_part + n * gh,
@@ -297,13 +366,14 @@ static void step_gru_reset_first(const struct sweep *s, int64_t step)
     state_products(s, s->reset, 2 * h, h);
 }
 
-static void step_one(const struct sweep *s, int64_t step, int64_t n)
+static void step_one(const struct sweep *s, int64_t n)
 {
     int64_t h = s->e.hidden, gh = s->e.gates * h, time = 0;
-    int64_t row = row_at(s, step, n, &time);
+    int64_t row = row_at(s, s->step, n, &time);
     float *state = s->state + n * h, *memory = s->memory + n * h;
-    const float *x = s->input_part + row * gh;
-    float *part = s->state_part + n * gh, *gates = s->gates + n * gh;
+    float *x = s->input_part + row * gh;
+    float *part = s->in_place ? NULL : s->state_part + n * gh;
+    float *gates = s->in_place ? x : s->gates + n * gh;
 
     if (row < 0)
         return;
@@ -326,18 +396,33 @@ static void step_one(const struct sweep *s, int64_t step, int64_t n)
         memcpy(s->y + time * s->y_time + n * s->y_batch, state, (size_t)h * sizeof(float));
 }
 
-static void sweep_time(const struct sweep *s)
+/* The cells of a step, the sequences shared out as evenly as can be. */
+static void cells_task(void *arg, int task, int thread)
+{
+    const struct sweep *s = arg;
+    int tasks = pool_threads(s->pool);
+
+    (void)thread;
+    for (int64_t n = s->e.batch * task / tasks; n < s->e.batch * (task + 1) / tasks; n++)
+        step_one(s, n);
+}
+
+static void sweep_time(struct sweep *s)
 {
     bool reset_first = s->params->kind == KIND_GRU && !s->params->linear_before_reset;
+    bool shared = s->e.batch * s->e.gates * s->e.hidden >= PARALLEL_CELLS;
 
+    s->in_place = s->params->packed && s->lengths == NULL && s->params->kind != KIND_GRU;
     input_products(s);
-    for (int64_t step = 0; step < s->e.time; step++) {
+    for (s->step = 0; s->step < s->e.time; s->step++) {
         if (reset_first)
-            step_gru_reset_first(s, step);
+            step_gru_reset_first(s);
         else
             state_products(s, s->state, 0, s->e.gates * s->e.hidden);
-        for (int64_t n = 0; n < s->e.batch; n++)
-            step_one(s, step, n);
+        if (shared)
+            pool_run(s->pool, pool_threads(s->pool), cells_task, s);
+        for (int64_t n = 0; n < s->e.batch && !shared; n++)
+            step_one(s, n);
     }
 }
 
@@ -378,6 +463,7 @@ static enum engine_status check_lengths(const struct op_call *call, const struct
 static void run_direction(const struct op_call *call, struct sweep *s, int d)
 {
     int64_t h = s->e.hidden, gh = s->e.gates * h, states = s->e.batch * h;
+    int64_t directions = s->params->directions;
     const float *initial_h = input_data(call, INITIAL_H), *initial_c = input_data(call, INITIAL_C);
     const float *bias = input_data(call, B), *peepholes = input_data(call, PEEPHOLES);
     float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
@@ -385,8 +471,8 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
     s->cell = s->params->cells[d];
     s->cell.hidden = h;
     s->reverse = s->params->reverse[d];
-    s->w = (const float *)call->inputs[W]->data + d * gh * s->e.input;
-    s->r = (const float *)call->inputs[R]->data + d * gh * h;
+    s->w = (const float *)call->inputs[W]->data + d * shape_elements(&call->inputs[W]->shape) / directions;
+    s->r = (const float *)call->inputs[R]->data + d * shape_elements(&call->inputs[R]->shape) / directions;
     s->bias = bias != NULL ? bias + d * 2 * gh : NULL;
     s->cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
     s->cell.state_bias =
@@ -410,10 +496,10 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
 static enum engine_status rnn_run(const struct op_call *call, struct engine_error *err)
 {
     const struct rnn_params *params = call->params;
-    struct sweep s = {.params = params};
+    struct sweep s = {.params = params, .pool = call->pool};
     float *scratch = call->scratch;
     enum engine_status status;
-    int64_t at[6];
+    int64_t at[PARTS];
 
     s.e = extent_of(params, &call->inputs[X]->shape, &call->inputs[R]->shape);
     s.x = call->inputs[X]->data;
@@ -432,6 +518,7 @@ static enum engine_status rnn_run(const struct op_call *call, struct engine_erro
     s.state = scratch + at[3];
     s.memory = scratch + at[4];
     s.reset = scratch + at[5];
+    s.early = scratch + at[6];
     if (s.lengths != NULL &&
         output_data(call, 0) != NULL) /* what lies behind a sequence's end is 0 */
         memset(call->outputs[0]->data, 0, tensor_bytes(call->outputs[0]));
@@ -440,16 +527,57 @@ static enum engine_status rnn_run(const struct op_call *call, struct engine_erro
     return ENGINE_OK;
 }
 
-#define RECURRENT(NAME, INIT, IN_MAX, OUT_MAX)                                                     \
+static enum engine_status pack_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct shape *w = &infer->inputs[0].shape;
+    struct tensor *out = &infer->outputs[0];
+    char text[SHAPE_TEXT_MAX];
+
+    out->dtype = DTYPE_F32;
+    out->shape = (struct shape){2, {w->dims[0], 0}};
+    if (w->rank != 3 || !packed_floats(w->dims[2], w->dims[1], node_int(infer->node, "split", 0),
+                                       &out->shape.dims[1]))
+        return op_fail(infer->node, err, "weights of shape %s", shape_text(w, text, sizeof(text)));
+    return ENGINE_OK;
+}
+
+static enum engine_status pack_run(const struct op_call *call, struct engine_error *err)
+{
+    const struct shape *shape = &call->inputs[0]->shape;
+    int64_t columns = shape->dims[1], depth = shape->dims[2], each = call->outputs[0]->shape.dims[1];
+    int64_t split = node_int(call->node, "split", 0), skipped = 0;
+
+    (void)err;
+    if (split > 0)
+        packed_size(depth, split, &skipped);
+    for (int64_t d = 0; d < shape->dims[0]; d++) {
+        const float *w = (const float *)call->inputs[0]->data + d * columns * depth;
+        float *packed = (float *)call->outputs[0]->data + d * each;
+
+        if (split > 0)
+            packed_fill(depth, split, w, 1, depth, 1, packed);
+        packed_fill(depth, columns - split, w + split * depth, 1, depth, 1, packed + skipped);
+    }
+    return ENGINE_OK;
+}
+
+#define RECURRENT(DOMAIN, NAME, INIT, IN_MAX, OUT_MAX)                                             \
     {                                                                                              \
-        .domain = "", .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX,            \
-        .outputs_min = 0, .outputs_max = OUT_MAX, .dtypes = DTYPE_BIT(DTYPE_F32),                  \
-        .params_size = sizeof(struct rnn_params), .init = INIT, .infer = rnn_infer, .run = rnn_run \
+        .domain = DOMAIN, .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX,        \
+        .outputs_min = 0, .outputs_max = OUT_MAX, .flags = OP_PARALLEL,                            \
+        .dtypes = DTYPE_BIT(DTYPE_F32), .params_size = sizeof(struct rnn_params), .init = INIT,    \
+        .infer = rnn_infer, .run = rnn_run                                                         \
     }
 
 const struct op_def ops_rnn[] = {
-    RECURRENT("RNN", rnn_init, 6, 2),
-    RECURRENT("GRU", gru_init, 6, 2),
-    RECURRENT("LSTM", lstm_init, 8, 3),
+    RECURRENT("", "RNN", rnn_init, 6, 2),
+    RECURRENT("", "GRU", gru_init, 6, 2),
+    RECURRENT("", "LSTM", lstm_init, 8, 3),
+    RECURRENT("inferd", "PackedRNN", rnn_init, 6, 2),
+    RECURRENT("inferd", "PackedGRU", gru_init, 6, 2),
+    RECURRENT("inferd", "PackedLSTM", lstm_init, 8, 3),
+    {.domain = "inferd", .name = "PackRecurrent", .since = 1, .inputs_min = 1, .inputs_max = 1,
+     .outputs_min = 1, .outputs_max = 1, .dtypes = DTYPE_BIT(DTYPE_F32), .infer = pack_infer,
+     .run = pack_run},
     {.name = NULL},
 };

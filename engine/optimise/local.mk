@@ -10,6 +10,7 @@ engine_libengine_a_SOURCES += \
 	%D%/optimise.c %D%/optimise.h \
 	%D%/order.c %D%/order.h \
 	%D%/pack_gemm.c \
+	%D%/pack_recurrent.c \
 	%D%/pattern.c %D%/pattern.h \
 	%D%/remove_dead.c \
 	%D%/remove_no_ops.c
