@@ -50,7 +50,7 @@ const struct option_def option_table[] = {
      "memory that one run of a model may need for its intermediate tensors"},
     {"connections-max", OPTION_INT, FIELD(connections_max), "1024", 1, 1000000, "N", NULL, false,
      "connections served at once; one more gets 503 and is closed"},
-    {"header-bytes-max", OPTION_BYTES, FIELD(header_bytes_max), "16K", 512, 20 * KIB, "BYTES", NULL,
+    {"header-bytes-max", OPTION_BYTES, FIELD(header_bytes_max), "8K", 512, 20 * KIB, "BYTES", NULL,
      false, "request line and header fields together; over it, 431 (or 414 for the URL)"},
     {"header-count-max", OPTION_INT, FIELD(header_count_max), "100", 1, 1000, "N", NULL, false,
      "header fields of one request; over it, 431"},

@@ -90,7 +90,7 @@ void connection_notify(void *arg, struct MHD_Connection *mhd, void **socket_cont
 void connection_set_state(struct http_connection *connection, enum connection_state state)
 {
     const struct http_server *server = connection->loop->server;
-    uint64_t now = uv_hrtime();
+    uint64_t now = connection->loop->now_ns;
 
     if (connection->state == CONNECTION_CLOSING)
         return;
@@ -245,7 +245,7 @@ static void look_for_stuck(struct http_connection *connection)
 void connections_sweep(struct http_loop *loop)
 {
     struct http_connection *connection;
-    uint64_t now = uv_hrtime();
+    uint64_t now = loop->now_ns = uv_hrtime();
 
     atomic_store(&loop->tick_ns, now);
     look_for_hangups(loop, now);

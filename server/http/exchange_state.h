@@ -108,7 +108,7 @@ bool parking_lose(struct exchange *exchange);
 /* Answers all that are finished. False if there were none. */
 bool parking_take_finished(struct http_loop *loop);
 /* Suspends what has been held for longer than a moment. */
-void parking_suspend_old(struct http_loop *loop, uint64_t now_ns);
+void parking_suspend_old(struct http_loop *loop);
 
 /* request.c: queues the reply of an exchange that was parked. */
 enum MHD_Result request_answer(struct exchange *exchange);

@@ -8,10 +8,14 @@
 /* tchar of RFC 9110 section 5.6.2. */
 static bool is_token(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)text[i]) &&
-            (text[i] == '\0' || strchr("!#$%&'*+-.^_`|~", text[i]) == NULL))
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if ((unsigned)(c | 0x20) - 'a' < 26 || (unsigned)c - '0' < 10 || c == '-')
+            continue;                    /* almost always */
+        if (c == '\0' || strchr("!#$%&'*+.^_`|~", c) == NULL)
             return false;
+    }
     return length > 0;
 }
 

@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    POOL_BYTES = 32 * 1024,       /* for each connection; zeroed for each request, so not larger */
+    POOL_BYTES_MIN = 16 * 1024,   /* for each connection; zeroed for each request, so not larger */
     ACCESS_LINES_BYTES = 32 * 1024,
     FRUITLESS_MAX = 64,           /* runs without a callback: far more than any response needs */
     READS_MAX = 4,                /* runs before what they brought is computed */
@@ -36,6 +36,7 @@ static bool run_mhd(struct http_loop *loop)
 {
     unsigned int before = loop->activity;
 
+    loop->now_ns = uv_hrtime();
     MHD_run(loop->mhd);
     loop->fruitless = loop->activity == before ? loop->fruitless + 1 : 0;
     return loop->fruitless == 0;
@@ -89,7 +90,8 @@ static void on_pause_over(uv_timer_t *timer)
 {
     struct http_loop *loop = timer->data;
 
-    parking_suspend_old(loop, uv_hrtime());
+    loop->now_ns = uv_hrtime();
+    parking_suspend_old(loop);
     turn(loop);
 }
 
@@ -126,6 +128,7 @@ static void on_sweep(uv_timer_t *timer)
 void http_loop_adopt(struct http_loop *loop, const struct incoming *incoming)
 {
     loop->adding = incoming;
+    loop->now_ns = uv_hrtime();
     if (MHD_add_connection(loop->mhd, incoming->fd, (const struct sockaddr *)&incoming->address,
                            incoming->length) != MHD_YES && loop->adding != NULL) {
         atomic_fetch_sub(&loop->n_assigned, 1);    /* closed, and connection_notify() not called */
@@ -190,11 +193,13 @@ static size_t keep_escaped(void *arg, struct MHD_Connection *mhd, char *text)
 static bool start_mhd(struct http_loop *loop, struct problem *problem)
 {
     int64_t limit = loop->server->config.options->connections_max + 4 * CONNECTIONS_RESERVED;
+    size_t pool_bytes = 2 * loop->server->limits.header_bytes_max;
     const union MHD_DaemonInfo *info;
 
     loop->mhd = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-        request_handle, loop, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        request_handle, loop, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        pool_bytes > POOL_BYTES_MIN ? pool_bytes : (size_t)POOL_BYTES_MIN,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned int)limit, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, request_begin, loop, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, request_completed, loop,

@@ -88,6 +88,7 @@ struct http_loop {
     uv_timer_t accept_pause;
     bool accepting;
 
+    uint64_t now_ns;                      /* CLOCK_MONOTONIC when libmicrohttpd last ran */
     struct exchange *held;                /* list; see parking.c */
     int n_held;
     struct exchange *answered;            /* finished by this thread itself */

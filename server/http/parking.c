@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#define HOLD_NS (1000 * UINT64_C(1000))
+#define HOLD_NS (8000 * UINT64_C(1000))
 
 enum { HELD_MAX = 256 };          /* each run asks all of them */
 
@@ -48,13 +48,13 @@ void parking_enter(struct exchange *exchange)
     loop->n_held++;
 }
 
-void parking_suspend_old(struct http_loop *loop, uint64_t now_ns)
+void parking_suspend_old(struct http_loop *loop)
 {
     struct exchange *exchange = loop->held, *next;
 
     for (; exchange != NULL; exchange = next) {
         next = exchange->next_held;
-        if (now_ns < exchange->connection->state_ns + HOLD_NS)
+        if (loop->now_ns < exchange->connection->state_ns + HOLD_NS)
             continue;
         unhold(exchange);
         exchange->parking = PARKING_SUSPENDED;

@@ -87,12 +87,14 @@ int router_match(const struct route *table, const char *method, const char *path
     match->n_params = 0;
     match->allow[0] = '\0';
     for (const struct route *route = table; route->method != NULL; route++) {
-        if (!match_path(route->path, path, match))
-            continue;
-        if (is_method(route, method)) {
+        if (is_method(route, method) && match_path(route->path, path, match)) {
             match->route = route;
             return 200;
         }
+    }
+    for (const struct route *route = table; route->method != NULL; route++) {
+        if (!match_path(route->path, path, match))
+            continue;
         add_allowed(match, route->method);
         if (strcmp(route->method, "GET") == 0)
             add_allowed(match, "HEAD");
