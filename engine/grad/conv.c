@@ -191,6 +191,8 @@ static enum engine_status conv_prepare(struct grad_prepare *prepare, struct engi
 
     if (problem != NULL)
         return op_fail(prepare->node, err, "%s", problem);
+    if (prepare->inputs[X].dtype != DTYPE_F32)
+        return ENGINE_OK;
     conv = planes_of(&s, form->transposed);
     by_weights = weights_of(&s, form->transposed);
     spread = spread_of(&s);
@@ -224,6 +226,8 @@ static enum engine_status conv_forward(const struct grad_forward *forward, struc
 
     if (problem != NULL)
         return op_fail(call->node, err, "%s", problem);
+    if (call->inputs[X]->dtype != DTYPE_F32)
+        return call->node->op->run(call, err);
     conv = planes_of(&s, false);
     conv.x = call->inputs[X]->data;
     conv.w = call->inputs[W]->data;

@@ -10,10 +10,15 @@
 #define GRAD_FAMILY_MAP(X) \
     X(activation) \
     X(arith) \
+    X(batch_norm) \
     X(compare) \
     X(conv) \
+    X(dropout) \
     X(gemm) \
+    X(group_norm) \
     X(matmul) \
+    X(norm) \
+    X(pool) \
     X(reduce) \
     X(softmax) \
     X(unary)

@@ -14,9 +14,11 @@ engine_libengine_a_SOURCES += \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
 	%D%/move.c %D%/move.h \
+	%D%/norm_grad.c %D%/norm_grad.h %D%/norm_grad_body.h \
 	%D%/optimiser.c %D%/optimiser.h \
 	%D%/packed.c %D%/packed.h \
 	%D%/pool_last.c %D%/pool_last.h %D%/pool_last_body.h \
+	%D%/pool_planes.c %D%/pool_planes.h \
 	%D%/random.c %D%/random.h \
 	%D%/rearrange.c %D%/rearrange.h \
 	%D%/recurrent.c %D%/recurrent.h \

@@ -38,6 +38,7 @@ engine_libengine_a_SOURCES += \
 	%D%/ml_trees.c \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/norm_axes.c \
+	%D%/norm_form.h \
 	%D%/op_table.c \
 	%D%/operands.c %D%/operands.h \
 	%D%/optimiser.c \
@@ -46,6 +47,7 @@ engine_libengine_a_SOURCES += \
 	%D%/packed_gemm.c \
 	%D%/pad.c \
 	%D%/pool.c \
+	%D%/pool_form.c %D%/pool_form.h \
 	%D%/product.c %D%/product.h \
 	%D%/quantise.c \
 	%D%/random.c \

@@ -5,6 +5,7 @@
 #include "engine/kernels/convert.h"
 #include "engine/kernels/vec_math.h"
 #include "engine/ops/elementwise.h"
+#include "engine/ops/norm_form.h"
 #include "engine/ops/operands.h"
 #include "engine/ops/rows.h"
 #include "engine/ops/widen.h"
@@ -14,28 +15,6 @@
 #include <string.h>
 
 enum { LRN_BLOCK = 256, GRAIN = 16384 };
-
-struct layer_params {
-    int64_t axis;
-    float epsilon;
-    enum dtype stash;              /* type of the second and third output */
-    bool rms;                      /* RMSNormalization: the mean is not subtracted */
-};
-
-struct batch_params {
-    float epsilon, momentum;
-    bool training;
-};
-
-struct group_params {
-    float epsilon;
-    int64_t groups;                /* 0: as many as channels */
-};
-
-struct lrn_params {
-    float alpha, beta, bias;
-    int64_t size;
-};
 
 /* Rows of n adjacent elements, each normalised by itself. */
 struct row_norm {

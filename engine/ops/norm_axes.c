@@ -3,6 +3,7 @@
  * and LpNormalization. */
 #include "engine/kernels/reduce.h"
 #include "engine/ops/elementwise.h"
+#include "engine/ops/norm_form.h"
 #include "engine/ops/operands.h"
 #include "engine/ops/rows.h"
 #include "engine/ops/widen.h"
@@ -10,16 +11,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-/* What the standard adds to the standard deviation. */
-#define DEVIATION_FLOOR 1e-9
-
-struct axes_params {
-    bool lp;                       /* LpNormalization */
-    int64_t p;
-    int n_axes;
-    int64_t axes[SHAPE_RANK_MAX];
-};
 
 BINARY_ROW(subtract_f32, float, float, a - b)
 BINARY_ROW(subtract_f64, double, double, a - b)

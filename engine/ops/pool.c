@@ -3,86 +3,12 @@
  * inferd.MaxPoolLast and so on, those that engine/optimise/channels_last.c makes, for float images
  * whose channels are the last dimension. */
 #include "engine/kernels/pool_last.h"
-#include "engine/kernels/window_pool.h"
-#include "engine/op.h"
 #include "engine/ops/families.h"
-#include "engine/ops/window_form.h"
-
-#include <string.h>
+#include "engine/ops/pool_form.h"
 
 #define POOL_DTYPES \
     (DTYPE_BIT(DTYPE_F32) | DTYPE_BIT(DTYPE_F64) | DTYPE_BIT(DTYPE_F16) | DTYPE_BIT(DTYPE_BF16))
 #define MAX_DTYPES (POOL_DTYPES | DTYPE_BIT(DTYPE_I8) | DTYPE_BIT(DTYPE_U8))
-
-enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_NORM };
-
-struct pool_params {
-    struct window_form form;
-    enum pool_kind kind;
-    bool global;
-    bool last;                  /* channels are the last dimension */
-    bool column_major;          /* of MaxPool's indices */
-    enum window_mean mean;
-    int64_t p;
-};
-
-static enum engine_status pool_init(const struct op_init *init, struct engine_error *err)
-{
-    static const struct {
-        const char *name;
-        enum pool_kind kind;
-        bool global, last;
-    } kinds[] = {
-        {"MaxPool", POOL_MAX, false, false},
-        {"AveragePool", POOL_AVERAGE, false, false},
-        {"LpPool", POOL_NORM, false, false},
-        {"GlobalMaxPool", POOL_MAX, true, false},
-        {"GlobalAveragePool", POOL_AVERAGE, true, false},
-        {"GlobalLpPool", POOL_NORM, true, false},
-        {"MaxPoolLast", POOL_MAX, false, true},
-        {"AveragePoolLast", POOL_AVERAGE, false, true},
-        {"GlobalMaxPoolLast", POOL_MAX, true, true},
-        {"GlobalAveragePoolLast", POOL_AVERAGE, true, true},
-    };
-    struct pool_params *params = init->params;
-    const struct node *node = init->node;
-    enum engine_status status = window_form_read(node, &params->form, err);
-
-    if (status != ENGINE_OK)
-        return status;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (strcmp(node->op_type, kinds[i].name) == 0) {
-            params->kind = kinds[i].kind;
-            params->global = kinds[i].global;
-            params->last = kinds[i].last;
-        }
-    }
-    if (!params->global && !params->form.has_kernel)
-        return op_fail(node, err, "kernel_shape is missing");
-    params->column_major = node_int(node, "storage_order", 0) != 0;
-    params->mean = node_int(node, "count_include_pad", 0) != 0 ? WINDOW_MEAN_WITH_PADDING : WINDOW_MEAN;
-    params->p = node_int(node, "p", 2);
-    if (params->p < 1)
-        return op_fail(node, err, "p is %lld", (long long)params->p);
-    return ENGINE_OK;
-}
-
-/* A global pool's one window is as large as the input. NULL, or what does not fit. */
-static const char *pool_window(const struct pool_params *params, const struct shape *x,
-                               struct window *ret)
-{
-    int rank = x->rank - 2, first = params->last ? 1 : 2;
-
-    if (rank < 1)
-        return "input must have a batch, channels and at least one spatial dimension";
-    if (!params->global)
-        return window_fit(&params->form, rank,
-                          x->dims + first, params->form.kernel + WINDOW_DIMS - params->form.rank, ret);
-    *ret = (struct window){.in = {1, 1, 1}, .out = {1, 1, 1}, .kernel = {1, 1, 1},
-                           .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
-    ret->in[2] = ret->kernel[2] = shape_product(x, first, first + rank);
-    return NULL;
-}
 
 static enum engine_status pool_infer(struct op_infer *infer, struct engine_error *err)
 {
@@ -91,7 +17,7 @@ static enum engine_status pool_infer(struct op_infer *infer, struct engine_error
     struct shape *out = &infer->outputs[0].shape;
     char text[SHAPE_TEXT_MAX];
     struct window window;
-    const char *problem = pool_window(params, &x->shape, &window);
+    const char *problem = pool_form_window(params, &x->shape, &window);
 
     if (problem != NULL)
         return op_fail(infer->node, err, "%s (input %s)", problem,
@@ -162,7 +88,7 @@ static enum engine_status pool_op_run(const struct op_call *call, struct engine_
                              .y = call->outputs[0]->data,
                              .indices = indices != NULL ? indices->data : NULL};
     int threads = pool_threads(call->pool);
-    const char *problem = pool_window(work.params, &x->shape, &work.window);
+    const char *problem = pool_form_window(work.params, &x->shape, &work.window);
 
     if (problem != NULL)
         return op_fail(call->node, err, "%s", problem);
@@ -181,7 +107,7 @@ static enum engine_status pool_last_op_run(const struct op_call *call, struct en
                                 .mean = params->mean, .images = x->shape.dims[0],
                                 .channels = x->shape.dims[x->shape.rank - 1], .x = x->data,
                                 .y = call->outputs[0]->data};
-    const char *problem = pool_window(params, &x->shape, &pooling.window);
+    const char *problem = pool_form_window(params, &x->shape, &pooling.window);
 
     if (problem != NULL)
         return op_fail(call->node, err, "%s", problem);
@@ -192,13 +118,13 @@ static enum engine_status pool_last_op_run(const struct op_call *call, struct en
 #define POOL_ENTRY(NAME, DTYPES, OUTPUTS_MAX) \
     {.domain = "", .name = NAME, .since = 1, .inputs_min = 1, .inputs_max = 1, .outputs_min = 1, \
      .outputs_max = OUTPUTS_MAX, .flags = OP_PARALLEL, .dtypes = DTYPES, \
-     .params_size = sizeof(struct pool_params), .init = pool_init, .infer = pool_infer, \
+     .params_size = sizeof(struct pool_params), .init = pool_form_init, .infer = pool_infer, \
      .run = pool_op_run}
 
 #define POOL_LAST_ENTRY(NAME) \
     {.domain = "inferd", .name = NAME, .since = 1, .inputs_min = 1, .inputs_max = 1, \
      .outputs_min = 1, .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = DTYPE_BIT(DTYPE_F32), \
-     .params_size = sizeof(struct pool_params), .init = pool_init, .infer = pool_infer, \
+     .params_size = sizeof(struct pool_params), .init = pool_form_init, .infer = pool_infer, \
      .run = pool_last_op_run}
 
 const struct op_def ops_pool[] = {

@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 GRAD_CASE = tests/support/grad_case.c tests/support/grad_case.h $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
 
+check_PROGRAMS += %D%/test_activation
+%C%_test_activation_SOURCES = %D%/test_activation.c $(GRAD_CASE)
+%C%_test_activation_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_activation_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_arith
+%C%_test_arith_SOURCES = %D%/test_arith.c $(GRAD_CASE)
+%C%_test_arith_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_arith_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_conv
 %C%_test_conv_SOURCES = %D%/test_conv.c $(GRAD_CASE)
 %C%_test_conv_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -11,15 +21,20 @@ check_PROGRAMS += %D%/test_conv_kernels
 %C%_test_conv_kernels_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_conv_kernels_LDADD = $(ENGINE_TEST_LIBS)
 
-check_PROGRAMS += %D%/test_activation
-%C%_test_activation_SOURCES = %D%/test_activation.c $(GRAD_CASE)
-%C%_test_activation_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_activation_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += %D%/test_dropout
+%C%_test_dropout_SOURCES = %D%/test_dropout.c $(GRAD_CASE)
+%C%_test_dropout_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_dropout_LDADD = $(ENGINE_TEST_LIBS)
 
-check_PROGRAMS += %D%/test_arith
-%C%_test_arith_SOURCES = %D%/test_arith.c $(GRAD_CASE)
-%C%_test_arith_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_arith_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += %D%/test_norm
+%C%_test_norm_SOURCES = %D%/test_norm.c $(GRAD_CASE)
+%C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_pool
+%C%_test_pool_SOURCES = %D%/test_pool.c $(GRAD_CASE)
+%C%_test_pool_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_pool_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_product
 %C%_test_product_SOURCES = %D%/test_product.c $(GRAD_CASE)

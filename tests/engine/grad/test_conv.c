@@ -29,7 +29,7 @@ static const struct grad_case conv[] = {
      "const x f32[2,4,5,6] ~; const w f32[3,4,1,1] ~; y = Conv(x,w) strides=2,2; out y"},
     {.name = "one dimension", .graph =
      "const x f32[2,3,9] ~; const w f32[4,3,3] ~; const b f32[4] ~;"
-                      "y = Conv(x,w,b) strides=2 pads=2,1; out y"},
+                      "y = Conv(x,w,b) strides=2, pads=2,1; out y"},
     {.name = "three dimensions", .graph =
      "const x f32[2,2,3,4,3] ~; const w f32[3,2,2,2,2] ~; const b f32[3] ~;"
                          "y = Conv(x,w,b) pads=1,0,1,0,1,0 strides=1,2,1; out y"},
@@ -64,7 +64,7 @@ static const struct grad_case transposed[] = {
     {.name = "output_shape", .graph = "const x f32[1,2,3,3] ~; const w f32[2,2,3,3] ~;"
                      "y = ConvTranspose(x,w) strides=2,2 output_shape=6,6; out y"},
     {.name = "one dimension", .graph =
-     "const x f32[2,2,5] ~; const w f32[2,3,3] ~; y = ConvTranspose(x,w) strides=2; out y"},
+     "const x f32[2,2,5] ~; const w f32[2,3,3] ~; y = ConvTranspose(x,w) strides=2,; out y"},
     {.name = "three dimensions", .graph =
      "const x f32[1,2,2,3,2] ~; const w f32[2,2,2,2,2] ~; const b f32[2] ~;"
                          "y = ConvTranspose(x,w,b) strides=1,2,1; out y"},
