@@ -133,8 +133,9 @@ static void pack_task(void *arg, int task, int thread)
     int64_t panel = task % work->panels, strip = task / work->panels % work->strips;
     int64_t group = task / work->panels / work->strips, line = conv->window.out[2];
     int64_t row = strip * l->strip_rows, end = strip_end(work, strip);
-    int64_t places = (end - row) * line, from = panel * work->kernels->panel;
-    int64_t width = min64(work->kernels->panel, l->width - from);
+    int64_t places = (end - row) * line;
+    int64_t from = tile_panel_start(work->kernels, conv->outputs, panel);
+    int64_t width = tile_panel_start(work->kernels, conv->outputs, panel + 1) - from;
     int64_t columns = min64(width, conv->outputs - from);
     float *to = packed_strip(work, group, strip) + from * places;
 
@@ -276,7 +277,7 @@ static void product_task(void *arg, int task, int thread)
             block.taps = strip_end(work, strip) - strip * l->strip_rows;
             block.weights = packed_strip(work, group, strip);
             block.epilogue.residual = work->first > 0 || strip > 0 ? block.c : NULL;
-            tile_block_run(work->kernels, &block, 0, conv->outputs);
+            tile_block_run(work->kernels, &block, 0, work->panels);
         }
     }
 }
@@ -313,7 +314,7 @@ void conv_weights_run(const struct conv_weights *conv, void *scratch, struct poo
     work.packed = (float *)(void *)((char *)scratch + l->packed);
     work.result = (float *)(void *)((char *)scratch + l->result);
     work.threads = (char *)scratch + l->threads;
-    work.panels = ratio(conv->outputs, work.kernels->panel);
+    work.panels = tile_panels(work.kernels, conv->outputs);
     work.blocks = ratio(conv->channels, l->block_channels);
     for (; work.first < conv->images; work.first += l->together) {
         work.images = min64(l->together, conv->images - work.first);

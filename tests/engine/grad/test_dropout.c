@@ -13,12 +13,16 @@ enum { COUNT = 100003 };
 static const struct grad_case rows[] = {
     {.name = "half", .graph = "const x f32[5,7] ~; const _r f32[] 0.5; y = Dropout(x,_r); out y",
      .by_tape = true},
-    {.name = "the usual ratio", .graph = "const x f32[5,7] ~; y = Dropout(x); out y", .by_tape = true},
-    {.name = "training_mode off", .graph = "const x f32[5,7] ~; const _r f32[] 0.25; const t bool[] 0;"
+    {.name = "the usual ratio", .graph = "const x f32[5,7] ~; y = Dropout(x);"
+     "out y", .by_tape = true},
+    {.name = "training_mode off", .graph =
+     "const x f32[5,7] ~; const _r f32[] 0.25; const t bool[] 0;"
      "y = Dropout(x,_r,t); out y", .by_tape = true},
-    {.name = "nothing dropped", .graph = "const x f32[5,7] ~; const _r f32[] 0; y = Dropout(x,_r); out y",
+    {.name = "nothing dropped", .graph =
+     "const x f32[5,7] ~; const _r f32[] 0; y = Dropout(x,_r); out y",
      .by_tape = true},
-    {.name = "all dropped", .graph = "const x f32[5,7] ~; const _r f32[] 1; y = Dropout(x,_r); out y",
+    {.name = "all dropped", .graph =
+     "const x f32[5,7] ~; const _r f32[] 1; y = Dropout(x,_r); out y",
      .by_tape = true},
     {.name = "between others", .graph = "const x f32[9,70] ~; const _r f32[] 0.3; a = Mul(x,x);"
      "b = Dropout(a,_r); y = Mul(b,x); out y", .by_tape = true},

@@ -5,13 +5,17 @@
 
 static const struct grad_case batch[] = {
     {.name = "training", .graph = "const x f32[3,4,2,3] ~; const s f32[4] ~; const b f32[4] ~;"
-     "const _m f32[4] ~; const _v f32[4] ~+; y,rm,rv = BatchNormalization(x,s,b,_m,_v) training_mode=1;"
+     "const _m f32[4] ~; const _v f32[4] ~+;"
+     "y,rm,rv = BatchNormalization(x,s,b,_m,_v) training_mode=1;"
      "out y"},
-    {.name = "training, no plane", .graph = "const x f32[5,40] ~; const s f32[40] ~; const b f32[40] ~;"
+    {.name = "training, no plane", .graph =
+     "const x f32[5,40] ~; const s f32[40] ~; const b f32[40] ~;"
      "const _m f32[40] ~; const _v f32[40] ~+;"
      "y,rm,rv = BatchNormalization(x,s,b,_m,_v) training_mode=1 epsilon=0.01; out y"},
-    {.name = "training, long planes", .graph = "const x f32[2,2,41] ~; const s f32[2] ~; const b f32[2] ~;"
-     "const _m f32[2] ~; const _v f32[2] ~+; y,rm,rv = BatchNormalization(x,s,b,_m,_v) training_mode=1;"
+    {.name = "training, long planes", .graph =
+     "const x f32[2,2,41] ~; const s f32[2] ~; const b f32[2] ~;"
+     "const _m f32[2] ~; const _v f32[2] ~+;"
+     "y,rm,rv = BatchNormalization(x,s,b,_m,_v) training_mode=1;"
      "out y"},
     {.name = "trains whatever the model's mode says", .graph = "const x f32[3,2,2,3] ~;"
      "const s f32[2] ~; const b f32[2] ~; const _m f32[2] ~; const _v f32[2] ~+;"
@@ -36,9 +40,11 @@ static const struct grad_case batch[] = {
 static const struct grad_case rows[] = {
     {.name = "layer", .graph = "const x f32[3,2,7] ~; const s f32[7] ~; const b f32[7] ~;"
      "y = LayerNormalization(x,s,b); out y"},
-    {.name = "layer, long rows", .graph = "const x f32[3,37] ~; const s f32[37] ~; const b f32[37] ~;"
+    {.name = "layer, long rows", .graph =
+     "const x f32[3,37] ~; const s f32[37] ~; const b f32[37] ~;"
      "y = LayerNormalization(x,s,b); out y"},
-    {.name = "layer, many rows", .graph = "const x f32[150,3] ~; const s f32[3] ~; const b f32[3] ~;"
+    {.name = "layer, many rows", .graph =
+     "const x f32[150,3] ~; const s f32[3] ~; const b f32[3] ~;"
      "y = LayerNormalization(x,s,b); out y"},
     {.name = "layer, no bias, two axes", .graph = "const x f32[3,2,5] ~; const s f32[2,5] ~;"
      "y = LayerNormalization(x,s) axis=1 epsilon=0.1; out y"},
@@ -46,20 +52,24 @@ static const struct grad_case rows[] = {
      "const b f32[5] ~; y = LayerNormalization(x,s,b) axis=1; out y"},
     {.name = "layer, one scale", .graph = "const x f32[3,5] ~; const s f32[1] ~; const b f32[1] ~;"
      "y = LayerNormalization(x,s,b) axis=-1; out y"},
-    {.name = "layer, all outputs", .graph = "const x f32[4,6] ~; const s f32[6] ~; const b f32[6] ~;"
+    {.name = "layer, all outputs", .graph =
+     "const x f32[4,6] ~; const s f32[6] ~; const b f32[6] ~;"
      "y,m,i = LayerNormalization(x,s,b); out y; out m; out i", .by_tape = true},
     {.name = "layer, statistics alone", .graph = "const x f32[4,6] ~; const s f32[6] ~;"
      "y,m,i = LayerNormalization(x,s); out m; out i", .by_tape = true},
-    {.name = "RMS", .graph = "const x f32[3,2,7] ~; const s f32[7] ~; y = RMSNormalization(x,s); out y"},
+    {.name = "RMS", .graph =
+     "const x f32[3,2,7] ~; const s f32[7] ~; y = RMSNormalization(x,s); out y"},
     {.name = "RMS, two axes", .graph = "const x f32[3,2,7] ~; const s f32[2,7] ~;"
      "y = RMSNormalization(x,s) axis=-2 epsilon=0.01; out y"},
     {.name = "group", .graph = "const x f32[2,6,2,5] ~; const s f32[6] ~; const b f32[6] ~;"
      "y = GroupNormalization(x,s,b) num_groups=3; out y"},
     {.name = "one group", .graph = "const x f32[2,4,3] ~; const s f32[4] ~; const b f32[4] ~;"
      "y = GroupNormalization(x,s,b) num_groups=1 epsilon=0.05; out y"},
-    {.name = "group, input alone", .graph = "const x f32[2,4,3] ~; const _s f32[4] ~; const _b f32[4] ~;"
+    {.name = "group, input alone", .graph =
+     "const x f32[2,4,3] ~; const _s f32[4] ~; const _b f32[4] ~;"
      "y = GroupNormalization(x,_s,_b) num_groups=2; out y"},
-    {.name = "group, scale alone", .graph = "const _x f32[2,4,3] ~; const s f32[4] ~; const _b f32[4] ~;"
+    {.name = "group, scale alone", .graph =
+     "const _x f32[2,4,3] ~; const s f32[4] ~; const _b f32[4] ~;"
      "y = GroupNormalization(_x,s,_b) num_groups=2; out y"},
     {.name = "instance", .graph = "const x f32[2,3,4,5] ~; const s f32[3] ~; const b f32[3] ~;"
      "y = InstanceNormalization(x,s,b); out y"},

@@ -4,13 +4,16 @@
 #include "tests/support/run_suite.h"
 
 static const struct grad_case rows[] = {
-    {.name = "max", .graph = "const x f32[2,3,6,8] ~d; y = MaxPool(x) kernel_shape=2,2 strides=2,2; out y"},
+    {.name = "max", .graph =
+     "const x f32[2,3,6,8] ~d; y = MaxPool(x) kernel_shape=2,2 strides=2,2; out y"},
     {.name = "max, overlapping, padded",
-     .graph = "const x f32[2,2,7,6] ~d; y = MaxPool(x) kernel_shape=3,3 strides=2,2 pads=1,1,1,1; out y"},
+     .graph =
+     "const x f32[2,2,7,6] ~d; y = MaxPool(x) kernel_shape=3,3 strides=2,2 pads=1,1,1,1; out y"},
     {.name = "max, dilations, stride 1",
      .graph = "const x f32[1,2,7,12] ~d; y = MaxPool(x) kernel_shape=2,3 dilations=2,3; out y"},
     {.name = "max, ceil_mode, stride 3",
-     .graph = "const x f32[1,2,8,9] ~d; y = MaxPool(x) kernel_shape=2,2 strides=3,3 ceil_mode=1; out y"},
+     .graph =
+     "const x f32[1,2,8,9] ~d; y = MaxPool(x) kernel_shape=2,2 strides=3,3 ceil_mode=1; out y"},
     {.name = "max, one dimension, with indices",
      .graph = "const x f32[2,2,300] ~d; y,i = MaxPool(x) kernel_shape=2, strides=2,; out y"},
     {.name = "max, three dimensions, SAME_LOWER", .graph =
@@ -18,14 +21,16 @@ static const struct grad_case rows[] = {
     {.name = "max, more than 255 kernel places",
      .graph = "const x f32[1,2,20,21] ~d; y = MaxPool(x) kernel_shape=16,17 strides=2,2; out y"},
     {.name = "global max", .graph = "const x f32[2,3,4,5] ~d; y = GlobalMaxPool(x); out y"},
-    {.name = "mean", .graph = "const x f32[2,3,6,8] ~; y = AveragePool(x) kernel_shape=2,2 strides=2,2;"
+    {.name = "mean", .graph =
+     "const x f32[2,3,6,8] ~; y = AveragePool(x) kernel_shape=2,2 strides=2,2;"
      "out y"},
     {.name = "mean, padded", .graph =
      "const x f32[2,2,7,6] ~; y = AveragePool(x) kernel_shape=3,3 strides=2,1 pads=1,2,0,1; out y"},
     {.name = "mean, counts the padding", .graph = "const x f32[2,2,7,6] ~;"
      "y = AveragePool(x) kernel_shape=3,3 strides=2,1 pads=1,2,0,1 count_include_pad=1; out y"},
     {.name = "mean, ceil_mode, counts the padding", .graph = "const x f32[1,2,7,6] ~;"
-     "y = AveragePool(x) kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1 ceil_mode=1; out y"},
+     "y = AveragePool(x) kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1 ceil_mode=1;"
+     " out y"},
     {.name = "mean, dilations, one dimension",
      .graph = "const x f32[2,2,300] ~; y = AveragePool(x) kernel_shape=3, dilations=2,; out y"},
     {.name = "mean, three dimensions", .graph =
@@ -33,10 +38,12 @@ static const struct grad_case rows[] = {
     {.name = "global mean", .graph = "const x f32[2,3,4,5] ~; y = GlobalAveragePool(x); out y"},
     {.name = "global mean, three dimensions",
      .graph = "const x f32[2,3,2,4,5] ~; y = GlobalAveragePool(x); out y"},
-    {.name = "norm", .graph = "const x f32[2,2,6,6] ~d; y = LpPool(x) kernel_shape=3,2 strides=2,2; out y"},
+    {.name = "norm", .graph =
+     "const x f32[2,2,6,6] ~d; y = LpPool(x) kernel_shape=3,2 strides=2,2; out y"},
     {.name = "norm, p 1, padded",
      .graph = "const x f32[1,2,5,6] ~d; y = LpPool(x) kernel_shape=3,2 pads=1,1,1,1 p=1; out y"},
-    {.name = "norm, p 3", .graph = "const x f32[1,2,5,6] ~d; y = LpPool(x) kernel_shape=3,2 p=3; out y"},
+    {.name = "norm, p 3", .graph =
+     "const x f32[1,2,5,6] ~d; y = LpPool(x) kernel_shape=3,2 p=3; out y"},
     {.name = "global norm", .graph = "const x f32[2,3,4,5] ~d; y = GlobalLpPool(x); out y"},
     {.name = "used twice", .graph = "const x f32[1,2,4,4] ~d; a = MaxPool(x) kernel_shape=2,2;"
      "b = AveragePool(x) kernel_shape=2,2; y = Add(a,b); out y"},
