@@ -198,7 +198,8 @@ int64_t pool_max_position(const struct window *window, const void *places, int64
 
 void pool_max_spread_f32(const struct window *window, const void *places, const float *dy, float *dx)
 {
-    int64_t rows = window->out[0] * window->out[1], width = window->out[2], kernel = window_kernel_size(window);
+    int64_t rows = window->out[0] * window->out[1], width = window->out[2];
+    int64_t kernel = window_kernel_size(window);
     int64_t offset[POOL_PLACES_BYTE];
     const uint8_t *byte = places;
 
