@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # All but main.c, so that tests can link it.
 noinst_LIBRARIES += %D%/libserver.a
-%C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
-SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS)
+%C%_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) \
+	$(SQLITE_CFLAGS) $(NETTLE_CFLAGS)
+SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS) \
+	$(SQLITE_LIBS) $(NETTLE_LIBS)
 %C%_libserver_a_SOURCES = \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/lifecycle.c %D%/lifecycle.h \
@@ -24,5 +26,6 @@ inferd_LDADD = $(SERVER_LIBS)
 
 include server/http/local.mk
 include server/handlers/local.mk
+include server/learning/local.mk
 include server/serving/local.mk
 include server/observe/local.mk

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/learning/journal_find.c - questions to the journal: a key's answer, an example's place, the
+ * lineage, the size. All on its second connection, under its lock. */
+#include "server/learning/journal_private.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+/* Left on the disk whatever learning does: for a checkpoint, and for everybody else. */
+#define DISK_RESERVE_BYTES (UINT64_C(16) << 20)
+
+static enum storage_status take_reply(sqlite3_stmt *statement, const char *key,
+                                      const struct digest *body, struct journal_reply *ret,
+                                      struct storage_fault *fault)
+{
+    const void *answer = sqlite3_column_blob(statement, REPLY_ANSWER);
+    int bytes = sqlite3_column_bytes(statement, REPLY_ANSWER);
+    struct digest stored, digest, found;
+
+    ret->generation = (uint64_t)sqlite3_column_int64(statement, REPLY_GENERATION);
+    if (!journal_column_digest(statement, REPLY_BODY, &stored) ||
+        !journal_column_digest(statement, REPLY_DIGEST, &digest))
+        return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, 0,
+                                 "%s: a malformed answer", journal_file);
+    found = journal_reply_digest(key, &stored, ret->generation,
+                                 sqlite3_column_int64(statement, REPLY_TIME), answer, (size_t)bytes);
+    if (!digest_equal(&found, &digest))
+        return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, 0,
+                                 "%s: a remembered answer is not that of its digest", journal_file);
+    if (!digest_equal(&stored, body))
+        return storage_fault_set(fault, STORAGE_CONFLICT, NULL, ret->generation,
+                                 "the idempotency key came with another body, as generation %" PRIu64,
+                                 ret->generation);
+    ret->body = stored;
+    ret->answer_bytes = (size_t)bytes;
+    ret->answer = malloc((size_t)bytes + 1);
+    if (ret->answer == NULL)
+        return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for an answer");
+    if (bytes > 0)
+        memcpy(ret->answer, answer, (size_t)bytes);
+    ret->answer[bytes] = '\0';
+    return STORAGE_OK;
+}
+
+enum storage_status journal_find_reply(struct journal *journal, const char *key,
+                                       const struct digest *body, struct journal_reply *ret,
+                                       struct storage_fault *fault)
+{
+    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_REPLY];
+    enum storage_status status;
+    int result;
+
+    memset(ret, 0, sizeof(*ret));
+    pthread_mutex_lock(&journal->lock);
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        status = take_reply(statement, key, body, ret, fault);
+    else if (result == SQLITE_DONE)
+        status = STORAGE_NOT_FOUND;
+    else
+        status = journal_fault(journal->reader, "look up a key", fault);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    pthread_mutex_unlock(&journal->lock);
+    return status;
+}
+
+/* "<generation>.<ordinal>", as examples without an id of their own are called. */
+static bool parse_place(const char *id, int64_t *ret_place)
+{
+    uint64_t parts[2] = {0, 0};
+    int part = 0;
+
+    for (const char *c = id; *c != '\0'; c++) {
+        if (*c == '.' && part == 0 && c != id && c[1] != '\0') {
+            part = 1;
+        } else if (*c < '0' || *c > '9' || parts[part] > (UINT64_C(1) << 42)) {
+            return false;
+        } else {
+            parts[part] = parts[part] * 10 + (uint64_t)(*c - '0');
+        }
+    }
+    if (part != 1 || parts[0] >= UINT64_C(1) << 42 || parts[1] >= JOURNAL_EXAMPLES_MAX)
+        return false;
+    *ret_place = journal_place(parts[0], (size_t)parts[1]);
+    return true;
+}
+
+/* The newest example of that id; by its own words first. */
+static enum storage_status find_place(struct journal *journal, const char *id, int64_t *ret_place,
+                                      struct storage_fault *fault)
+{
+    sqlite3_stmt *by_id = journal->reads[JOURNAL_READ_EXAMPLE_ID];
+    sqlite3_stmt *by_place = journal->reads[JOURNAL_READ_EXAMPLE_PLACE];
+    int64_t place;
+    int result;
+
+    sqlite3_bind_text(by_id, 1, id, -1, SQLITE_STATIC);
+    result = journal_number(by_id, ret_place);
+    if (result == SQLITE_DONE && parse_place(id, &place)) {
+        sqlite3_bind_int64(by_place, 1, place);
+        result = journal_number(by_place, ret_place);
+    }
+    if (result == SQLITE_DONE)
+        return storage_fault_set(fault, STORAGE_NOT_FOUND, NULL, 0, "there is no example '%.128s'",
+                                 id);
+    return result == SQLITE_ROW ? STORAGE_OK
+                                : journal_fault(journal->reader, "look for an example", fault);
+}
+
+enum storage_status journal_find_example(struct journal *journal, const char *id,
+                                         uint64_t *ret_generation, size_t *ret_ordinal,
+                                         struct storage_fault *fault)
+{
+    enum storage_status status;
+    int64_t place;
+
+    pthread_mutex_lock(&journal->lock);
+    status = find_place(journal, id, &place, fault);
+    pthread_mutex_unlock(&journal->lock);
+    if (status == STORAGE_OK) {
+        *ret_generation = (uint64_t)place >> JOURNAL_ORDINAL_BITS;
+        *ret_ordinal = (size_t)(place & (JOURNAL_EXAMPLES_MAX - 1));
+    }
+    return status;
+}
+
+static int count_erased(struct journal *journal, uint64_t generation, int64_t *ret)
+{
+    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_ERASED];
+
+    sqlite3_bind_int64(statement, 1, journal_place(generation, 0));
+    sqlite3_bind_int64(statement, 2, journal_place(generation + 1, 0));
+    return journal_number(statement, ret);
+}
+
+enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
+                                    journal_visit visit, void *arg, struct storage_fault *fault)
+{
+    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_LINEAGE];
+    enum storage_status status = STORAGE_OK;
+    int result = SQLITE_DONE;
+    bool more = true;
+
+    pthread_mutex_lock(&journal->lock);
+    sqlite3_bind_int64(statement, 1, before == 0 ? INT64_MAX : (int64_t)before);
+    sqlite3_bind_int64(statement, 2, limit < INT32_MAX ? (int64_t)limit : INT32_MAX);
+    while (more && status == STORAGE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct journal_row row;
+        int64_t erased = 0;
+
+        if (!journal_step(statement, &row))
+            status = storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row.generation,
+                                       "%s: generation %" PRIu64 ": malformed", journal_file,
+                                       row.generation);
+        else if (count_erased(journal, row.generation, &erased) != SQLITE_ROW)
+            status = journal_fault(journal->reader, "count what was erased", fault);
+        else
+            more = visit(arg, &row, (size_t)erased);
+    }
+    if (status == STORAGE_OK && result != SQLITE_ROW && result != SQLITE_DONE)
+        status = journal_fault(journal->reader, "list its rows", fault);
+    sqlite3_reset(statement);
+    pthread_mutex_unlock(&journal->lock);
+    return status;
+}
+
+static uint64_t file_bytes(const struct journal *journal, const char *name)
+{
+    struct stat info;
+
+    return fstatat(journal->dir->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)info.st_size
+                                                                           : 0;
+}
+
+enum storage_status journal_measure(struct journal *journal, struct journal_size *ret,
+                                    struct storage_fault *fault)
+{
+    enum { PAGE_BYTES = 4096 };
+    int64_t pages = 0;
+    int result;
+
+    pthread_mutex_lock(&journal->lock);
+    result = journal_number(journal->reads[JOURNAL_READ_PAGES], &pages);
+    pthread_mutex_unlock(&journal->lock);
+    if (result != SQLITE_ROW)
+        return journal_fault(journal->reader, "measure it", fault);
+    ret->used_bytes = (uint64_t)pages * PAGE_BYTES;
+    ret->file_bytes = file_bytes(journal, journal_file) + file_bytes(journal, journal_log_file);
+    ret->floor = atomic_load(&journal->floor);
+    ret->last = atomic_load(&journal->last);
+    ret->generations = ret->last - ret->floor;
+    return STORAGE_OK;
+}
+
+enum storage_status journal_within(struct journal *journal, uint64_t bytes,
+                                   struct storage_fault *fault)
+{
+    uint64_t bytes_max = journal->options.bytes_max;
+    struct journal_size size;
+    enum storage_status status;
+
+    if (bytes_max == 0)
+        return STORAGE_OK;
+    status = journal_measure(journal, &size, fault);
+    if (status == STORAGE_OK && (size.used_bytes >= bytes_max || bytes > bytes_max - size.used_bytes))
+        return storage_fault_set(fault, STORAGE_LIMIT, journal_file, 0,
+                                 "the journal holds %" PRIu64 " bytes and may hold %" PRIu64
+                                 "; the update needs up to %" PRIu64,
+                                 size.used_bytes, bytes_max, bytes);
+    return status;
+}
+
+enum storage_status journal_room(struct journal *journal, uint64_t bytes,
+                                 struct storage_fault *fault)
+{
+    enum storage_status status = journal_within(journal, bytes, fault);
+    struct statvfs disk;
+    uint64_t left;
+
+    if (status != STORAGE_OK || fstatvfs(journal->dir->fd, &disk) != 0)
+        return status;
+    left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    /* Once in the log and once, later, in the database. */
+    if (left < DISK_RESERVE_BYTES || bytes > (left - DISK_RESERVE_BYTES) / 2)
+        return storage_fault_set(fault, STORAGE_NO_SPACE, journal_file, 0,
+                                 "the disk has %" PRIu64 " bytes left, of which %" PRIu64
+                                 " stay free; the update may need twice %" PRIu64,
+                                 left, (uint64_t)DISK_RESERVE_BYTES, bytes);
+    return STORAGE_OK;
+}

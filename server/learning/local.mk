@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+server_libserver_a_SOURCES += \
+	server/learning/checkpoint.c server/learning/checkpoint.h \
+	server/learning/checkpoint_files.c \
+	server/learning/digest.c server/learning/digest.h \
+	server/learning/head.c server/learning/head.h \
+	server/learning/journal.h server/learning/journal_private.h \
+	server/learning/journal_append.c \
+	server/learning/journal_change.c \
+	server/learning/journal_digest.c \
+	server/learning/journal_find.c \
+	server/learning/journal_open.c \
+	server/learning/journal_read.c \
+	server/learning/journal_schema.c \
+	server/learning/journal_verify.c \
+	server/learning/safetensors.h \
+	server/learning/safetensors_read.c \
+	server/learning/safetensors_write.c \
+	server/learning/storage_dir.c server/learning/storage_dir.h \
+	server/learning/storage_fault.c server/learning/storage_fault.h
