@@ -36,7 +36,7 @@ configure_in() {
     shift
     need "$PACKAGES_BUILD"
     cd "$ROOT" || return
-    sources=$(find configure.ac Makefile.am ./*/local.mk ./*/*/local.mk)
+    sources=$(find configure.ac Makefile.am ./*/local.mk ./*/*/local.mk ./*/*/*/local.mk)
     # shellcheck disable=SC2086
     if [ ! -x configure ] || [ -n "$(find $sources -newer configure)" ]; then
         say "autogen"

@@ -14,5 +14,6 @@ include tests/onnx/local.mk
 include tests/proto/local.mk
 include tests/server/local.mk
 include tests/train/local.mk
+include tests/server/learning/local.mk
 
 dist_check_SCRIPTS += %D%/check_layering.sh

@@ -104,6 +104,7 @@ enum storage_status journal_open(const struct storage_dir *dir,
 void journal_close(struct journal *journal);
 
 const unsigned char *journal_identity(const struct journal *journal);
+const struct digest *journal_base(const struct journal *journal);
 uint64_t journal_floor(const struct journal *journal);
 uint64_t journal_last(const struct journal *journal);
 /* STORAGE_OK, or what latched the journal. Any thread. */
@@ -130,6 +131,9 @@ enum storage_status journal_find_example(struct journal *journal, const char *id
                                          uint64_t *ret_generation, size_t *ret_ordinal,
                                          struct storage_fault *fault);
 
+/* The chain of row `generation`, or of the floor. Any thread. */
+enum storage_status journal_chain(struct journal *journal, uint64_t generation, struct digest *ret,
+                                  struct storage_fault *fault);
 /* Row `generation`, proven against its chain and its examples' digests. It lives in memory of the
  * journal's until journal_row_release(). DAMAGED names the row. Any thread, for replay too. */
 struct journal_held;
@@ -144,6 +148,11 @@ void journal_row_release(struct journal_held *held);
 typedef bool (*journal_visit)(void *arg, const struct journal_row *row, size_t n_erased);
 enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
                                     journal_visit visit, void *arg, struct storage_fault *fault);
+
+/* The same for all rows of the kinds that go back (rollback, rewind, erase), oldest first; their
+ * `n_erased` is not counted. Any thread. */
+enum storage_status journal_jumps(struct journal *journal, journal_visit visit, void *arg,
+                                  struct storage_fault *fault);
 
 enum storage_status journal_measure(struct journal *journal, struct journal_size *ret,
                                     struct storage_fault *fault);

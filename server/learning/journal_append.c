@@ -77,7 +77,10 @@ enum storage_status journal_check_rows(struct journal *journal, const struct jou
                                  n_rows, JOURNAL_ROWS_MAX);
     for (size_t i = 0; status == STORAGE_OK && i < n_rows; i++)
         status = check_row(journal, &rows[i], next + i, fault);
-    return status == STORAGE_OK ? journal_within(journal, journal_cost(rows, n_rows), fault) : status;
+    /* Going back and erasing must be possible in a full journal, too. */
+    if (status != STORAGE_OK || n_rows == 0 || rows[0].kind >= JOURNAL_ROLLBACK)
+        return status;
+    return journal_within(journal, journal_cost(rows, n_rows), fault);
 }
 
 uint64_t journal_cost(const struct journal_row *rows, size_t n_rows)

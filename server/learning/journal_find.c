@@ -139,17 +139,14 @@ static int count_erased(struct journal *journal, uint64_t generation, int64_t *r
     return journal_number(statement, ret);
 }
 
-enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
-                                    journal_visit visit, void *arg, struct storage_fault *fault)
+/* Calls `visit` for the rows of a bound statement. */
+static enum storage_status visit_rows(struct journal *journal, sqlite3_stmt *statement, bool count,
+                                      journal_visit visit, void *arg, struct storage_fault *fault)
 {
-    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_LINEAGE];
     enum storage_status status = STORAGE_OK;
     int result = SQLITE_DONE;
     bool more = true;
 
-    pthread_mutex_lock(&journal->lock);
-    sqlite3_bind_int64(statement, 1, before == 0 ? INT64_MAX : (int64_t)before);
-    sqlite3_bind_int64(statement, 2, limit < INT32_MAX ? (int64_t)limit : INT32_MAX);
     while (more && status == STORAGE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct journal_row row;
         int64_t erased = 0;
@@ -158,7 +155,7 @@ enum storage_status journal_lineage(struct journal *journal, uint64_t before, si
             status = storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row.generation,
                                        "%s: generation %" PRIu64 ": malformed", journal_file,
                                        row.generation);
-        else if (count_erased(journal, row.generation, &erased) != SQLITE_ROW)
+        else if (count && count_erased(journal, row.generation, &erased) != SQLITE_ROW)
             status = journal_fault(journal->reader, "count what was erased", fault);
         else
             more = visit(arg, &row, (size_t)erased);
@@ -166,6 +163,30 @@ enum storage_status journal_lineage(struct journal *journal, uint64_t before, si
     if (status == STORAGE_OK && result != SQLITE_ROW && result != SQLITE_DONE)
         status = journal_fault(journal->reader, "list its rows", fault);
     sqlite3_reset(statement);
+    return status;
+}
+
+enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
+                                    journal_visit visit, void *arg, struct storage_fault *fault)
+{
+    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_LINEAGE];
+    enum storage_status status;
+
+    pthread_mutex_lock(&journal->lock);
+    sqlite3_bind_int64(statement, 1, before == 0 ? INT64_MAX : (int64_t)before);
+    sqlite3_bind_int64(statement, 2, limit < INT32_MAX ? (int64_t)limit : INT32_MAX);
+    status = visit_rows(journal, statement, true, visit, arg, fault);
+    pthread_mutex_unlock(&journal->lock);
+    return status;
+}
+
+enum storage_status journal_jumps(struct journal *journal, journal_visit visit, void *arg,
+                                  struct storage_fault *fault)
+{
+    enum storage_status status;
+
+    pthread_mutex_lock(&journal->lock);
+    status = visit_rows(journal, journal->reads[JOURNAL_READ_JUMPS], false, visit, arg, fault);
     pthread_mutex_unlock(&journal->lock);
     return status;
 }

@@ -330,6 +330,11 @@ const unsigned char *journal_identity(const struct journal *journal)
     return journal->identity;
 }
 
+const struct digest *journal_base(const struct journal *journal)
+{
+    return &journal->options.base;
+}
+
 uint64_t journal_floor(const struct journal *journal)
 {
     return atomic_load(&journal->floor);

@@ -70,6 +70,17 @@ enum storage_status journal_chain_of(struct journal *journal, uint64_t generatio
     return status;
 }
 
+enum storage_status journal_chain(struct journal *journal, uint64_t generation, struct digest *ret,
+                                  struct storage_fault *fault)
+{
+    enum storage_status status;
+
+    pthread_mutex_lock(&journal->lock);
+    status = journal_chain_of(journal, generation, ret, fault);
+    pthread_mutex_unlock(&journal->lock);
+    return status;
+}
+
 /* A copy behind what is there; offsets, as the memory may move. False: out of memory. */
 static bool keep(struct journal_held *held, const void *data, size_t bytes, size_t *ret_at)
 {

@@ -4,6 +4,7 @@ server_libserver_a_SOURCES += \
 	server/learning/checkpoint_files.c \
 	server/learning/digest.c server/learning/digest.h \
 	server/learning/head.c server/learning/head.h \
+	server/learning/history.c server/learning/history.h \
 	server/learning/journal.h server/learning/journal_private.h \
 	server/learning/journal_append.c \
 	server/learning/journal_change.c \
@@ -13,6 +14,8 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_read.c \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
+	server/learning/recovery.c server/learning/recovery.h \
+	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \
 	server/learning/safetensors_read.c \
 	server/learning/safetensors_write.c \

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/learning/recovery.h"
+
+#include "server/learning/replay.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What a recovery keeps at hand. */
+struct work {
+    struct recovery *ret;
+    uint64_t damaged[RECOVERY_FAULTS_MAX];      /* checkpoints to be set aside */
+    size_t n_damaged;
+};
+
+static void add_fault(struct recovery *ret, const struct storage_fault *fault)
+{
+    if (ret->n_faults < RECOVERY_FAULTS_MAX)
+        ret->faults[ret->n_faults++] = *fault;
+}
+
+static void on_damage(void *arg, const struct storage_fault *fault, uint64_t checkpoint)
+{
+    struct work *work = arg;
+
+    for (size_t i = 0; i < work->n_damaged; i++)
+        if (work->damaged[i] == checkpoint)
+            return;
+    add_fault(work->ret, fault);
+    if (work->n_damaged < RECOVERY_FAULTS_MAX)
+        work->damaged[work->n_damaged++] = checkpoint;
+}
+
+static bool machine_refused(enum storage_status status)
+{
+    return status == STORAGE_NO_MEMORY || status == STORAGE_BUSY;
+}
+
+/* What can be served without a journal: the newest checkpoint that holds by itself and began from
+ * this model file, else the model file. */
+static void serve_files(const struct storage_dir *dir, const struct digest *base, size_t bytes_max,
+                        const struct recovery_trainer *trainer, struct recovery *ret)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    struct storage_fault fault = {0};
+    struct checkpoint checkpoint;
+    size_t n = 0;
+
+    ret->mode = RECOVERY_READ_ONLY;
+    if (checkpoint_list(dir, generations, &n, &fault) != STORAGE_OK)
+        add_fault(ret, &fault);
+    for (size_t i = 0; i < n; i++) {
+        struct storage_fault damage = {0};
+        struct digest state;
+        bool ours;
+
+        if (checkpoint_read(dir, generations[i], bytes_max, &checkpoint, &damage) != STORAGE_OK) {
+            add_fault(ret, &damage);
+            continue;
+        }
+        ours = digest_equal(&checkpoint.note.base, base) &&
+               trainer->load(trainer->self, &checkpoint, &damage) == STORAGE_OK;
+        state = trainer->state(trainer->self);
+        ours = ours && digest_equal(&state, &checkpoint.note.state);
+        checkpoint_finish(&checkpoint);
+        if (ours) {
+            ret->generation = ret->checkpoint = generations[i];
+            return;
+        }
+        if (damage.status != STORAGE_OK)
+            add_fault(ret, &damage);
+    }
+    ret->generation = ret->checkpoint = 0;
+    memset(&fault, 0, sizeof(fault));
+    if (trainer->load_base(trainer->self, &fault) != STORAGE_OK) {
+        add_fault(ret, &fault);
+        ret->mode = RECOVERY_FAILED;
+    }
+}
+
+/* Start and walk; the path is that of `generation`. */
+static enum storage_status rebuild(struct replay *replay, uint64_t generation, uint64_t *ret_good,
+                                   struct storage_fault *fault)
+{
+    struct history path;
+    uint64_t from = 0;
+    enum storage_status status = history_to(&replay->jumps, generation, &path, fault);
+
+    if (status != STORAGE_OK)
+        return status;
+    *ret_good = 0;
+    replay->applied = 0;
+    status = replay_start(replay, &path, &from, fault);
+    if (status == STORAGE_OK)
+        status = replay_walk(replay, &path, from, ret_good, fault);
+    history_finish(&path);
+    return status;
+}
+
+/* A checkpoint is written after its row is committed: one that the journal does not reach is proof that
+ * committed rows are lost, even if the witness lags. */
+static enum storage_status check_end(const struct storage_dir *dir, uint64_t last,
+                                     struct storage_fault *fault)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    size_t n = 0;
+    enum storage_status status = checkpoint_list(dir, generations, &n, fault);
+
+    if (status == STORAGE_OK && n > 0 && generations[0] > last)
+        return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, last + 1,
+                                 "%s ends at generation %" PRIu64 ", but there is a checkpoint of %"
+                                 PRIu64 ": committed rows are lost", journal_file, last,
+                                 generations[0]);
+    return status;
+}
+
+static void recover_open(struct work *work, struct replay *replay, size_t bytes_max)
+{
+    struct recovery *ret = work->ret;
+    struct storage_fault fault = {0}, again = {0};
+    uint64_t last = journal_last(replay->journal), good = 0;
+    enum storage_status status = check_end(replay->dir, last, &fault);
+
+    if (status == STORAGE_DAMAGED) {
+        add_fault(ret, &fault);
+        serve_files(replay->dir, &replay->base, bytes_max, replay->trainer, ret);
+        return;
+    }
+    if (status == STORAGE_OK)
+        status = history_collect(replay->journal, &replay->jumps, &fault);
+    if (status == STORAGE_OK)
+        status = rebuild(replay, last, &good, &fault);
+    if (status == STORAGE_OK) {
+        ret->mode = RECOVERY_READY;
+        ret->generation = last;
+    } else if (machine_refused(status)) {
+        ret->mode = RECOVERY_FAILED;
+        add_fault(ret, &fault);
+    } else {
+        /* The trainer stands somewhere past the last good generation: back to that. */
+        add_fault(ret, &fault);
+        ret->mode = RECOVERY_READ_ONLY;
+        if (rebuild(replay, good, &ret->generation, &again) == STORAGE_OK)
+            ret->generation = good;
+        else
+            serve_files(replay->dir, &replay->base, bytes_max, replay->trainer, ret);
+    }
+    ret->checkpoint = replay->started_from;
+    ret->replayed = replay->applied;
+    history_jumps_finish(&replay->jumps);
+}
+
+/* Under its old name a damaged file would count as one of the two kept. */
+static void set_aside(struct work *work, const struct storage_dir *dir)
+{
+    for (size_t i = 0; i < work->n_damaged; i++) {
+        struct storage_fault fault = {0};
+
+        if (checkpoint_set_aside(dir, work->damaged[i], &fault) != STORAGE_OK)
+            add_fault(work->ret, &fault);
+    }
+}
+
+void recover(const struct storage_dir *dir, const struct journal_options *options,
+             size_t checkpoint_bytes_max, const struct recovery_trainer *trainer,
+             struct recovery *ret)
+{
+    struct work work = {.ret = ret};
+    struct storage_fault fault = {0};
+    struct replay replay = {
+        .dir = dir,
+        .trainer = trainer,
+        .checkpoint_bytes_max = checkpoint_bytes_max,
+        .base = options->base,
+        .report = on_damage,
+        .arg = &work,
+    };
+    enum storage_status status;
+
+    memset(ret, 0, sizeof(*ret));
+    status = journal_open(dir, options, &ret->journal, &fault);
+    if (status != STORAGE_OK) {
+        add_fault(ret, &fault);
+        if (machine_refused(status))
+            ret->mode = RECOVERY_FAILED;
+        else
+            serve_files(dir, &options->base, checkpoint_bytes_max, trainer, ret);
+        return;
+    }
+    replay.journal = ret->journal;
+    recover_open(&work, &replay, checkpoint_bytes_max);
+    if (ret->mode == RECOVERY_READY) {
+        set_aside(&work, dir);
+        return;
+    }
+    journal_close(ret->journal);
+    ret->journal = NULL;
+}
+
+/* ---- while it runs ---- */
+
+/* The oldest generation among the examples to be left out. */
+static enum storage_status find_without(struct replay *replay, struct storage_fault *fault)
+{
+    replay->without_from = UINT64_MAX;
+    for (size_t i = 0; i < replay->n_without; i++) {
+        uint64_t generation;
+        size_t ordinal;
+        enum storage_status status = journal_find_example(replay->journal, replay->without[i],
+                                                          &generation, &ordinal, fault);
+
+        if (status != STORAGE_OK)
+            return status;
+        if (generation < replay->without_from)
+            replay->without_from = generation;
+    }
+    return STORAGE_OK;
+}
+
+enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journal *journal,
+                                     size_t checkpoint_bytes_max,
+                                     const struct recovery_trainer *trainer,
+                                     const struct recovery_goal *goal, struct storage_fault *fault)
+{
+    struct replay replay = {
+        .dir = dir,
+        .journal = journal,
+        .trainer = trainer,
+        .checkpoint_bytes_max = checkpoint_bytes_max,
+        .base = *journal_base(journal),
+        .without = goal->without,
+        .n_without = goal->n_without,
+    };
+    struct history path = {0};
+    uint64_t from = 0, good;
+    enum storage_status status = find_without(&replay, fault);
+
+    if (status == STORAGE_OK)
+        status = history_collect(journal, &replay.jumps, fault);
+    if (status == STORAGE_OK)
+        status = history_to(&replay.jumps, goal->to, &path, fault);
+    if (status == STORAGE_OK && goal->skip_first > 0)
+        status = history_skip(&path, goal->skip_first, goal->skip_last, fault);
+    if (status == STORAGE_OK)
+        status = replay_start(&replay, &path, &from, fault);
+    if (status == STORAGE_OK)
+        status = replay_walk(&replay, &path, from, &good, fault);
+    history_finish(&path);
+    history_jumps_finish(&replay.jumps);
+    return status;
+}
+
+/* Removes all checkpoints but the newest that lead to the state now; `ret_oldest` is the oldest kept,
+ * if as many are kept as should be. */
+static enum storage_status keep_usable(struct replay *replay, const struct history *path,
+                                       uint64_t *ret_oldest, struct storage_fault *fault)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    size_t n = 0, kept = 0;
+    enum storage_status status = checkpoint_list(replay->dir, generations, &n, fault);
+
+    *ret_oldest = 0;
+    for (size_t i = 0; status == STORAGE_OK && i < n; i++) {
+        bool usable = false;
+
+        status = replay_usable(replay, path, generations[i], &usable, fault);
+        if (status != STORAGE_OK)
+            break;
+        if (usable && kept < CHECKPOINT_KEPT) {
+            kept++;
+            if (kept == CHECKPOINT_KEPT)
+                *ret_oldest = generations[i];
+        } else {
+            status = checkpoint_remove(replay->dir, generations[i], fault);
+        }
+    }
+    return status;
+}
+
+enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
+                                   int64_t now_ms, struct storage_fault *fault)
+{
+    struct replay replay = {.dir = dir, .journal = journal};
+    struct history path = {0};
+    uint64_t oldest = 0;
+    enum storage_status status = history_collect(journal, &replay.jumps, fault);
+
+    if (status == STORAGE_OK)
+        status = history_to(&replay.jumps, journal_last(journal), &path, fault);
+    if (status == STORAGE_OK)
+        status = keep_usable(&replay, &path, &oldest, fault);
+    if (status == STORAGE_OK)
+        status = storage_dir_sync(dir, fault);
+    if (status == STORAGE_OK)
+        status = journal_prune(journal, oldest, now_ms, NULL, fault);
+    if (status == STORAGE_OK)
+        status = checkpoint_keep(dir, CHECKPOINT_LISTED_MAX, fault);
+    history_finish(&path);
+    history_jumps_finish(&replay.jumps);
+    return status;
+}

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+LEARNING_TEST_CPPFLAGS = $(SERVER_TEST_CPPFLAGS) $(SQLITE_CFLAGS) $(NETTLE_CFLAGS)
+LEARNING_CASE = tests/support/learning_case.c tests/support/learning_case.h \
+	tests/support/run_suite.c tests/support/run_suite.h
+
+check_PROGRAMS += %D%/test_journal
+%C%_test_journal_SOURCES = %D%/test_journal.c $(LEARNING_CASE)
+%C%_test_journal_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_journal_LDADD = $(SERVER_TEST_LIBS)
