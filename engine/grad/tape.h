@@ -43,14 +43,14 @@ size_t tape_bytes(const struct tape *tape);
  * alone. */
 bool tape_reaches(const struct tape *tape, int trainable);
 
-/* States (running mean and variance of each BatchNormalization that trains): constant slots that the
- * forward pass moves on. None if frozen_norm. */
+/* States (running mean and variance of each BatchNormalization): constant slots that the forward pass
+ * moves on, or with frozen_norm only reads. */
 int tape_n_states(const struct tape *tape);
 int tape_state_slot(const struct tape *tape, int state);
 
 /* Memory of one step; all as their slots' types and shapes say, 64-byte aligned, caller's. Cheap: call it
- * before every step if buffers alternate. Entries of `grads` and all of the state arrays may be NULL
- * if only forward() follows. */
+ * before every step if buffers alternate. Entries of `grads` and the array `next_states` may be
+ * NULL if only forward() follows. */
 struct tape_memory {
     const void *const *trainable;  /* by index in options->trainable */
     void *const *grads;            /* likewise: where backward() writes */

@@ -135,7 +135,8 @@ static void add_external(struct tape_externals *list, struct tensor *tensor, int
     list->items[list->count++].index = index;
 }
 
-/* Next states are tensors of their own: the step reads the old value and writes the new one. */
+/* Next states are tensors of their own: the step reads the old value and writes the new one. Frozen, it
+ * writes none. */
 static bool add_next_states(struct tape_builder *builder)
 {
     struct tape *tape = builder->tape;
@@ -143,7 +144,7 @@ static bool add_next_states(struct tape_builder *builder)
 
     if (given == NULL)
         return false;
-    for (int s = 0; s < tape->n_steps && tape->n_states > 0; s++) {
+    for (int s = 0; s < tape->n_steps && tape->n_states > 0 && !tape->frozen_norm; s++) {
         struct tape_step *step = &tape->steps[s];
 
         for (int i = 0; i < step->node->n_inputs && step->grad != NULL; i++) {

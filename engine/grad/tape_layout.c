@@ -69,7 +69,8 @@ static const struct tensor *gather(struct tape_builder *builder, const int *ids,
     return tensors;
 }
 
-/* Registers what the step moves on: constants that nobody trains and no earlier step moves on. */
+/* Registers what the step moves on, or would: constants that nobody trains and no earlier step moves
+ * on. */
 static void find_states(struct tape_builder *builder, int index)
 {
     struct tape *tape = builder->tape;
@@ -125,7 +126,7 @@ static enum engine_status prepare(struct tape_builder *builder, int index,
     step->tape_bytes = p.tape_bytes;
     step->forward_scratch_bytes = p.forward_scratch;
     step->backward_scratch_bytes = step->backward ? p.backward_scratch : 0;
-    if (!tape->frozen_norm && step->grad->state_inputs != 0)
+    if (step->grad->state_inputs != 0)
         find_states(builder, index);
     step->saved_inputs = arena_calloc(tape->plan->arena, (size_t)p.n_inputs + 1, sizeof(void *));
     step->saved_outputs = arena_calloc(tape->plan->arena, (size_t)p.n_outputs + 1, sizeof(void *));
