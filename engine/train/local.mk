@@ -8,6 +8,7 @@ engine_libengine_a_SOURCES += \
 	%D%/evaluation_classes.c %D%/evaluation_classes.h \
 	%D%/evaluation_ranking.c %D%/evaluation_ranking.h \
 	%D%/evaluation_sums.c %D%/evaluation_sums.h \
+	%D%/head.c %D%/head.h \
 	%D%/labels.c %D%/labels.h \
 	%D%/loss.c %D%/loss.h \
 	%D%/loss_targets.c %D%/loss_targets.h \
@@ -16,4 +17,11 @@ engine_libengine_a_SOURCES += \
 	%D%/schedule.c %D%/schedule.h \
 	%D%/shuffle.c %D%/shuffle.h \
 	%D%/split.c %D%/split.h \
-	%D%/standardise.c %D%/standardise.h
+	%D%/standardise.c %D%/standardise.h \
+	%D%/trainer.c %D%/trainer.h \
+	%D%/trainer_batch.c \
+	%D%/trainer_private.h \
+	%D%/trainer_select.c %D%/trainer_select.h \
+	%D%/trainer_state.c \
+	%D%/trainer_step.c \
+	%D%/trainer_tapes.c

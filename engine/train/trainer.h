@@ -59,7 +59,7 @@ struct trainer_options {
     struct optimiser_form optimiser;
     struct schedule schedule;
     enum trainer_norm norm;
-    bool no_dropout;
+    bool as_served;                /* gradients of the model as it is served: no dropout, FROZEN */
     int64_t micro_batch;           /* rows computed at a time, gradients are added up; 0: all */
     uint64_t seed;                 /* of dropout */
     bool two_phase;

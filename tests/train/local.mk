@@ -48,3 +48,18 @@ check_PROGRAMS += %D%/test_standardise
 %C%_test_standardise_SOURCES = %D%/test_standardise.c $(RUN_SUITE)
 %C%_test_standardise_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_standardise_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_head
+%C%_test_head_SOURCES = %D%/test_head.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_head_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_head_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_trainer
+%C%_test_trainer_SOURCES = %D%/test_trainer.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_trainer_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_trainer_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_trainer_select
+%C%_test_trainer_select_SOURCES = %D%/test_trainer_select.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
+%C%_test_trainer_select_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_trainer_select_LDADD = $(ENGINE_TEST_LIBS)
