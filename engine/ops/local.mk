@@ -59,6 +59,7 @@ engine_libengine_a_SOURCES += \
 	%D%/resize.c \
 	%D%/resize_form.c %D%/resize_form.h \
 	%D%/rnn.c \
+	%D%/rnn_form.c %D%/rnn_form.h \
 	%D%/roi.c \
 	%D%/rotary.c \
 	%D%/rows.h \

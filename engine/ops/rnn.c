@@ -11,118 +11,26 @@
  * inferd.PackedRNN, PackedGRU, PackedLSTM: the same operators on those. */
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/packed.h"
-#include "engine/kernels/recurrent.h"
-#include "engine/op.h"
 #include "engine/ops/families.h"
+#include "engine/ops/rnn_form.h"
 
 #include <string.h>
-#include <strings.h>
 
-enum kind { KIND_RNN = 1, KIND_GRU = 3, KIND_LSTM = 4 }; /* value: gates */
-enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, INPUTS };
 enum { PARTS = 7, PARALLEL_CELLS = 8192 };
-
-struct rnn_params {
-    enum kind kind;
-    int directions;
-    bool reverse[2];
-    bool batch_first;
-    bool linear_before_reset;
-    bool packed;
-    int64_t hidden; /* 0: not stated */
-    struct cell cells[2];
-};
-
-/* The sizes of one call. */
-struct extent {
-    int64_t time, batch, input, hidden, gates;
-};
-
-static enum engine_status read_activations(const struct op_init *init, struct rnn_params *params,
-                                           struct engine_error *err)
-{
-    static const char *const defaults[] = {
-        [KIND_RNN] = "Tanh", [KIND_GRU] = "Sigmoid", [KIND_LSTM] = "Sigmoid"};
-    const struct node *node = init->node;
-    size_t each = params->kind == KIND_RNN ? 1 : params->kind == KIND_GRU ? 2 : 3;
-    size_t count, n_alpha, n_beta;
-    const struct bytes *names = node_strings(node, "activations", &count);
-    const float *alpha = node_floats(node, "activation_alpha", &n_alpha);
-    const float *beta = node_floats(node, "activation_beta", &n_beta);
-
-    if (names != NULL && count != each * (size_t)params->directions)
-        return op_fail(node, err, "%zu activations, expected %zu", count,
-                       each * (size_t)params->directions);
-    for (size_t i = 0; i < each * (size_t)params->directions; i++) {
-        struct cell *cell = &params->cells[i / each];
-        struct gate_function *slot = i % each == 0 ? &cell->f : i % each == 1 ? &cell->g : &cell->h;
-        const char *name = i % each == 0 ? defaults[params->kind] : "Tanh";
-        size_t length = strlen(name);
-
-        if (names != NULL) {
-            name = names[i].data;
-            length = names[i].length;
-        }
-        if (!gate_function_find(name, length, slot))
-            return op_unsupported(node, err, "activation '%.*s' is unknown",
-                                  (int)(length < 32 ? length : 32), name);
-        if (i < n_alpha)
-            slot->alpha = alpha[i];
-        if (i < n_beta)
-            slot->beta = beta[i];
-    }
-    return ENGINE_OK;
-}
-
-static enum engine_status init_kind(const struct op_init *init, enum kind kind,
-                                    struct engine_error *err)
-{
-    const struct node *node = init->node;
-    struct rnn_params *params = init->params;
-    const char *direction = node_string(node, "direction", "forward");
-    float clip = node_float(node, "clip", 0.0f);
-
-    params->kind = kind;
-    params->directions = strcasecmp(direction, "bidirectional") == 0 ? 2 : 1;
-    params->reverse[0] = strcasecmp(direction, "reverse") == 0;
-    params->reverse[1] = true;
-    if (params->directions == 1 && !params->reverse[0] && strcasecmp(direction, "forward") != 0)
-        return op_fail(node, err, "direction '%.32s', expected forward, reverse or bidirectional",
-                       direction);
-    params->batch_first = node_int(node, "layout", 0) != 0;
-    params->linear_before_reset = node_int(node, "linear_before_reset", 0) != 0;
-    params->packed = strcmp(node->domain, "inferd") == 0;
-    params->hidden = node_int(node, "hidden_size", 0);
-    for (int d = 0; d < 2; d++) {
-        params->cells[d].clip = clip;
-        params->cells[d].input_forget = node_int(node, "input_forget", 0) != 0;
-    }
-    return read_activations(init, params, err);
-}
 
 static enum engine_status rnn_init(const struct op_init *init, struct engine_error *err)
 {
-    return init_kind(init, KIND_RNN, err);
+    return rnn_form_init(init, RNN_PLAIN, err);
 }
 
 static enum engine_status gru_init(const struct op_init *init, struct engine_error *err)
 {
-    return init_kind(init, KIND_GRU, err);
+    return rnn_form_init(init, RNN_GRU, err);
 }
 
 static enum engine_status lstm_init(const struct op_init *init, struct engine_error *err)
 {
-    return init_kind(init, KIND_LSTM, err);
-}
-
-static struct extent extent_of(const struct rnn_params *params, const struct shape *x,
-                               const struct shape *r)
-{
-    return (struct extent){.time = x->dims[params->batch_first],
-                           .batch = x->dims[!params->batch_first],
-                           .input = x->dims[2],
-                           .hidden = params->packed ? params->hidden : r->dims[2],
-                           .gates = params->kind};
+    return rnn_form_init(init, RNN_LSTM, err);
 }
 
 /* One optional or required input against what the others say it must be. */
@@ -142,9 +50,9 @@ static enum engine_status expect(const struct op_infer *infer, int input, const 
 }
 
 /* Where the second of two packed matrices begins: 0 for one matrix. */
-static int64_t split_of(const struct rnn_params *params, int64_t hidden)
+static int64_t split_of(const struct rnn_form *params, int64_t hidden)
 {
-    return params->kind == KIND_GRU && !params->linear_before_reset ? 2 * hidden : 0;
+    return params->kind == RNN_GRU && !params->linear_before_reset ? 2 * hidden : 0;
 }
 
 /* Floats of one direction's packed matrix, or two; false when that does not fit. */
@@ -157,18 +65,19 @@ static bool packed_floats(int64_t depth, int64_t columns, int64_t split, int64_t
            !__builtin_add_overflow(*ret_floats, first, ret_floats);
 }
 
-static enum engine_status check_inputs(const struct op_infer *infer, const struct extent *e,
+static enum engine_status check_inputs(const struct op_infer *infer, const struct rnn_extent *e,
                                        struct engine_error *err)
 {
-    const struct rnn_params *params = infer->params;
+    const struct rnn_form *params = infer->params;
     int64_t d = params->directions, gh = e->gates * e->hidden;
     struct shape state = params->batch_first ? (struct shape){3, {e->batch, d, e->hidden}}
                                              : (struct shape){3, {d, e->batch, e->hidden}};
-    struct shape shapes[INPUTS] = {
-        [W] = {3, {d, gh, e->input}},         [R] = {3, {d, gh, e->hidden}}, [B] = {2, {d, 2 * gh}},
-        [LENGTHS] = {1, {e->batch}},          [INITIAL_H] = state,           [INITIAL_C] = state,
-        [PEEPHOLES] = {2, {d, 3 * e->hidden}}};
-    static const char *const names[INPUTS] = {"X",         "W",         "R", "B", "sequence_lens",
+    struct shape shapes[RNN_INPUTS] = {
+        [RNN_W] = {3, {d, gh, e->input}}, [RNN_R] = {3, {d, gh, e->hidden}},
+        [RNN_B] = {2, {d, 2 * gh}},       [RNN_LENGTHS] = {1, {e->batch}},
+        [RNN_INITIAL_H] = state,          [RNN_INITIAL_C] = state,
+        [RNN_PEEPHOLES] = {2, {d, 3 * e->hidden}}};
+    static const char *const names[RNN_INPUTS] = {"X",         "W",         "R", "B", "sequence_lens",
                                               "initial_h", "initial_c", "P"};
     int64_t w_floats, r_floats;
 
@@ -176,12 +85,12 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
         if (!packed_floats(e->input, gh, 0, &w_floats) ||
             !packed_floats(e->hidden, gh, split_of(params, e->hidden), &r_floats))
             return op_fail(infer->node, err, "weights are too large to pack");
-        shapes[W] = (struct shape){2, {d, w_floats}};
-        shapes[R] = (struct shape){2, {d, r_floats}};
+        shapes[RNN_W] = (struct shape){2, {d, w_floats}};
+        shapes[RNN_R] = (struct shape){2, {d, r_floats}};
     }
-    for (int i = W; i < infer->n_inputs && i < INPUTS; i++) {
+    for (int i = RNN_W; i < infer->n_inputs && i < RNN_INPUTS; i++) {
         enum engine_status status =
-            expect(infer, i, names[i], i == LENGTHS ? DTYPE_I32 : DTYPE_F32, shapes[i], err);
+            expect(infer, i, names[i], i == RNN_LENGTHS ? DTYPE_I32 : DTYPE_F32, shapes[i], err);
 
         if (status != ENGINE_OK)
             return status;
@@ -191,7 +100,7 @@ static enum engine_status check_inputs(const struct op_infer *infer, const struc
 
 /* Scratch of run, in floats: input products, state products, gates, states, memories, reset states,
  * the biases that are added early. */
-static int64_t scratch_floats(const struct extent *e, int64_t ret_at[PARTS])
+static int64_t scratch_floats(const struct rnn_extent *e, int64_t ret_at[PARTS])
 {
     int64_t gh = e->gates * e->hidden, states = e->batch * e->hidden;
     int64_t sizes[PARTS] = {
@@ -207,20 +116,20 @@ static int64_t scratch_floats(const struct extent *e, int64_t ret_at[PARTS])
 
 static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error *err)
 {
-    const struct rnn_params *params = infer->params;
-    const struct shape *x = &infer->inputs[X].shape, *r = &infer->inputs[R].shape;
+    const struct rnn_form *params = infer->params;
+    const struct shape *x = &infer->inputs[RNN_X].shape, *r = &infer->inputs[RNN_R].shape;
     int64_t d = params->directions, at[PARTS];
     struct shape all = {4, {0}}, last;
     enum engine_status status;
-    struct extent e;
+    struct rnn_extent e;
 
-    if (infer->inputs[X].dtype != DTYPE_F32)
+    if (infer->inputs[RNN_X].dtype != DTYPE_F32)
         return op_unsupported(infer->node, err, "type %s, only float is supported",
-                              dtype_name(infer->inputs[X].dtype));
+                              dtype_name(infer->inputs[RNN_X].dtype));
     if (x->rank != 3 || r->rank != 3 - params->packed)
         return op_fail(infer->node, err, "X has rank %d and R rank %d, expected 3", x->rank,
                        r->rank);
-    e = extent_of(params, x, r);
+    e = rnn_form_extent(params, x, r);
     if (params->hidden != 0 && params->hidden != e.hidden)
         return op_fail(infer->node, err, "hidden_size %lld, but R has %lld",
                        (long long)params->hidden, (long long)e.hidden);
@@ -246,10 +155,10 @@ static enum engine_status rnn_infer(struct op_infer *infer, struct engine_error 
 
 /* One direction of one call. */
 struct sweep {
-    const struct rnn_params *params;
+    const struct rnn_form *params;
     struct pool *pool;
     struct cell cell;
-    struct extent e;
+    struct rnn_extent e;
     bool reverse;
     bool in_place;                 /* the state's products are added to the input's, where those are */
     const float *x, *w, *r, *bias; /* bias: [2 * gates * hidden] or NULL */
@@ -266,7 +175,7 @@ static void input_products(const struct sweep *s)
 {
     int64_t gh = s->e.gates * s->e.hidden, rows = s->e.time * s->e.batch;
     int64_t early =
-        s->params->kind == KIND_GRU && s->params->linear_before_reset ? 2 * s->e.hidden : gh;
+        s->params->kind == RNN_GRU && s->params->linear_before_reset ? 2 * s->e.hidden : gh;
     struct gemm_form form = {.trans_b = true,
                              .m = rows,
                              .n = gh,
@@ -378,17 +287,17 @@ static void step_one(const struct sweep *s, int64_t n)
     if (row < 0)
         return;
     switch (s->params->kind) {
-    case KIND_RNN:
+    case RNN_PLAIN:
         cell_rnn(&s->cell, x, part, gates, state);
         break;
-    case KIND_GRU:
+    case RNN_GRU:
         if (s->params->linear_before_reset) {
             cell_gru_gates(&s->cell, x, part, gates, s->reset + n * h);
             gru_h_gate(s, part + 2 * h, gates + h);
         }
         cell_gru_state(&s->cell, x, part + 2 * h, gates, state);
         break;
-    case KIND_LSTM:
+    case RNN_LSTM:
         cell_lstm(&s->cell, x, part, gates, state, memory);
         break;
     }
@@ -409,10 +318,10 @@ static void cells_task(void *arg, int task, int thread)
 
 static void sweep_time(struct sweep *s)
 {
-    bool reset_first = s->params->kind == KIND_GRU && !s->params->linear_before_reset;
+    bool reset_first = s->params->kind == RNN_GRU && !s->params->linear_before_reset;
     bool shared = s->e.batch * s->e.gates * s->e.hidden >= PARALLEL_CELLS;
 
-    s->in_place = s->params->packed && s->lengths == NULL && s->params->kind != KIND_GRU;
+    s->in_place = s->params->packed && s->lengths == NULL && s->params->kind != RNN_GRU;
     input_products(s);
     for (s->step = 0; s->step < s->e.time; s->step++) {
         if (reset_first)
@@ -450,29 +359,19 @@ static float *output_data(const struct op_call *call, int output)
                                                                      : NULL;
 }
 
-static enum engine_status check_lengths(const struct op_call *call, const struct extent *e,
-                                        const int32_t *lengths, struct engine_error *err)
-{
-    for (int64_t n = 0; lengths != NULL && n < e->batch; n++)
-        if (lengths[n] < 0 || lengths[n] > e->time)
-            return op_fail(call->node, err, "sequence_lens[%lld] is %d, expected 0 to %lld",
-                           (long long)n, (int)lengths[n], (long long)e->time);
-    return ENGINE_OK;
-}
-
 static void run_direction(const struct op_call *call, struct sweep *s, int d)
 {
     int64_t h = s->e.hidden, gh = s->e.gates * h, states = s->e.batch * h;
     int64_t directions = s->params->directions;
-    const float *initial_h = input_data(call, INITIAL_H), *initial_c = input_data(call, INITIAL_C);
-    const float *bias = input_data(call, B), *peepholes = input_data(call, PEEPHOLES);
+    const float *initial_h = input_data(call, RNN_INITIAL_H), *initial_c = input_data(call, RNN_INITIAL_C);
+    const float *bias = input_data(call, RNN_B), *peepholes = input_data(call, RNN_PEEPHOLES);
     float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
 
     s->cell = s->params->cells[d];
     s->cell.hidden = h;
     s->reverse = s->params->reverse[d];
-    s->w = (const float *)call->inputs[W]->data + d * shape_elements(&call->inputs[W]->shape) / directions;
-    s->r = (const float *)call->inputs[R]->data + d * shape_elements(&call->inputs[R]->shape) / directions;
+    s->w = (const float *)call->inputs[RNN_W]->data + d * shape_elements(&call->inputs[RNN_W]->shape) / directions;
+    s->r = (const float *)call->inputs[RNN_R]->data + d * shape_elements(&call->inputs[RNN_R]->shape) / directions;
     s->bias = bias != NULL ? bias + d * 2 * gh : NULL;
     s->cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
     s->cell.state_bias =
@@ -495,18 +394,18 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
 
 static enum engine_status rnn_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct rnn_params *params = call->params;
+    const struct rnn_form *params = call->params;
     struct sweep s = {.params = params, .pool = call->pool};
     float *scratch = call->scratch;
     enum engine_status status;
     int64_t at[PARTS];
 
-    s.e = extent_of(params, &call->inputs[X]->shape, &call->inputs[R]->shape);
-    s.x = call->inputs[X]->data;
-    s.lengths = call->n_inputs > LENGTHS && call->inputs[LENGTHS] != NULL
-                    ? call->inputs[LENGTHS]->data
+    s.e = rnn_form_extent(params, &call->inputs[RNN_X]->shape, &call->inputs[RNN_R]->shape);
+    s.x = call->inputs[RNN_X]->data;
+    s.lengths = call->n_inputs > RNN_LENGTHS && call->inputs[RNN_LENGTHS] != NULL
+                    ? call->inputs[RNN_LENGTHS]->data
                     : NULL;
-    status = check_lengths(call, &s.e, s.lengths, err);
+    status = rnn_form_lengths(call->node, &s.e, s.lengths, err);
     if (status != ENGINE_OK)
         return status;
     if (s.e.batch == 0 || s.e.hidden == 0)
@@ -565,7 +464,7 @@ static enum engine_status pack_run(const struct op_call *call, struct engine_err
     {                                                                                              \
         .domain = DOMAIN, .name = NAME, .since = 14, .inputs_min = 3, .inputs_max = IN_MAX,        \
         .outputs_min = 0, .outputs_max = OUT_MAX, .flags = OP_PARALLEL,                            \
-        .dtypes = DTYPE_BIT(DTYPE_F32), .params_size = sizeof(struct rnn_params), .init = INIT,    \
+        .dtypes = DTYPE_BIT(DTYPE_F32), .params_size = sizeof(struct rnn_form), .init = INIT,    \
         .infer = rnn_infer, .run = rnn_run                                                         \
     }
 
