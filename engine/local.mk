@@ -39,6 +39,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/tensor.c %D%/tensor.h \
 	%D%/weights.c
 
+include engine/build/local.mk
 include engine/onnx/local.mk
 include engine/grad/local.mk
 include engine/ops/local.mk

@@ -22,6 +22,9 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/json_fields.h \
 	%D%/json_text.c \
 	%D%/json_text.h \
+	%D%/layer_spec.c \
+	%D%/layer_spec.h \
+	%D%/layer_spec_encode.c \
 	%D%/learn_message.h \
 	%D%/learn_request.c \
 	%D%/learn_response.c \

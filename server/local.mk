@@ -6,8 +6,11 @@ noinst_LIBRARIES += %D%/libserver.a
 SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS) \
 	$(SQLITE_LIBS) $(NETTLE_LIBS)
 %C%_libserver_a_SOURCES = \
+	%D%/create.c %D%/create.h \
+	%D%/create_options.c %D%/create_options.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/lifecycle.c %D%/lifecycle.h \
+	%D%/network_create.c %D%/network_create.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/options.c %D%/options.h \
 	%D%/options_help.c \

@@ -4,6 +4,7 @@
 #include "server/subcommand.h"
 
 #include "engine/engine.h"
+#include "server/create.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +48,14 @@ static int run_ops(const struct subcommand *self, int argc, char **argv)
     return EX_OK;
 }
 
+static int run_create(const struct subcommand *self, int argc, char **argv)
+{
+    (void)self;
+    return create_run(argc, argv);
+}
+
 static const struct subcommand subcommands[] = {
+    {"create", "create --help", run_create},
     {"inspect", "inspect MODEL.onnx", run_inspect},
     {"ops", "ops [--markdown]", run_ops},
 };

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The arrows: clients -> proto <- server -> engine. Reads every include; run by make check and lint.
+# The arrows: clients -> proto <- server -> engine; both libraries -> spec, which is structs alone. Reads every include; run by make check and lint.
 # An include is spelled from the root; a system header of a library stays in the folder that owns it.
 cd "${srcdir:-.}" || exit 1
 failed=0
@@ -27,7 +27,9 @@ forbid clients '"(engine|server|tests)/' "clients/ know proto/ alone"
 forbid clients '<(microhttpd|uv|cblas).*>' "clients/ are HTTP clients"
 forbid server '"(clients|tests)/' "server/ joins engine/ and proto/"
 forbid server '"engine/(kernels|ops|onnx|optimise)/' "server/ sees the engine through its public headers"
-forbid 'engine proto server clients' '"[^/"]*"' "includes are spelled from the root"
+forbid spec '"(engine|proto|server|clients|tests)/' "spec/ is structs and tables alone"
+forbid spec '<(microhttpd|jansson|uv|sqlite3|cblas|curl/|stdio|stdlib).*>' "spec/ is structs and tables alone"
+forbid 'engine proto server clients spec' '"[^/"]*"' "includes are spelled from the root"
 
 cblas=$(grep -rlE 'include[[:space:]]+<(cblas|openblas/cblas|lapacke)' engine | grep -v '^engine/kernels/gemm' | grep -v '^engine/kernels/blas')
 if [ -n "$cblas" ]; then
