@@ -14,6 +14,7 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_read.c \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
+	server/learning/journal_writer.c server/learning/journal_writer.h \
 	server/learning/recovery.c server/learning/recovery.h \
 	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \

@@ -7,3 +7,13 @@ check_PROGRAMS += %D%/test_journal
 %C%_test_journal_SOURCES = %D%/test_journal.c $(LEARNING_CASE)
 %C%_test_journal_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_journal_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_journal_writer
+%C%_test_journal_writer_SOURCES = %D%/test_journal_writer.c $(LEARNING_CASE)
+%C%_test_journal_writer_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_journal_writer_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_recovery
+%C%_test_recovery_SOURCES = %D%/test_recovery.c $(LEARNING_CASE)
+%C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_recovery_LDADD = $(SERVER_TEST_LIBS)
