@@ -61,9 +61,9 @@ static int open_listeners(const struct daemon *daemon, struct listener *listener
     return count;
 }
 
-static void flush_scheduler(void *scheduler)
+static void end_turn(void *scheduler)
 {
-    scheduler_flush(scheduler);
+    scheduler_end_turn(scheduler);
 }
 
 static int start_http(struct daemon *daemon)
@@ -73,7 +73,7 @@ static int start_http(struct daemon *daemon)
     struct http_server_config config = {.options = daemon->options, .services = &daemon->services,
                                         .log = daemon->log, .metrics = daemon->metrics,
                                         .routes = routes, .listeners = listeners,
-                                        .turn_ended = flush_scheduler,
+                                        .turn_ended = end_turn,
                                         .turn_arg = daemon->scheduler,
                                         .drained = lifecycle_drained, .arg = daemon};
 

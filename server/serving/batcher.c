@@ -275,7 +275,17 @@ static bool may_wait(const struct batcher *batcher, const struct model_queue *qu
     return true;
 }
 
-void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn *ret_turn)
+/* True if the next turn of the queue is known to cost less. */
+static bool is_cheap(const struct model_queue *queue, double cost_ns_max)
+{
+    int64_t rows = queue->rows < queue->batch_size_max ? queue->rows : queue->batch_size_max;
+    double cost_ns = cost_model_estimate(&queue->cost, rows);
+
+    return cost_ns > 0 && cost_ns < cost_ns_max && queue->first->rows <= queue->batch_size_max;
+}
+
+void batcher_take_cheap(struct batcher *batcher, uint64_t now_ns, double cost_ns_max,
+                        struct batcher_turn *ret_turn)
 {
     struct batcher_turn turn = {.look_again_ns = UINT64_MAX};
     struct model_queue *queue = batcher->turn;
@@ -287,6 +297,7 @@ void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn 
 
         more = queue != last;
         if (queue_front(batcher, queue, now_ns, &turn.dropped) != NULL &&
+            (isinf(cost_ns_max) || is_cheap(queue, cost_ns_max)) &&
             !may_wait(batcher, queue, now_ns, &turn.look_again_ns)) {
             queue_gather(batcher, queue, now_ns, &turn);
             queue->running += turn.jobs != NULL;
@@ -297,6 +308,11 @@ void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn 
         queue = next;
     }
     *ret_turn = turn;
+}
+
+void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn *ret_turn)
+{
+    batcher_take_cheap(batcher, now_ns, INFINITY, ret_turn);
 }
 
 void batcher_ran(struct model_queue *queue, int64_t rows, uint64_t ns)

@@ -63,6 +63,9 @@ bool batcher_push(struct batcher *batcher, struct infer_job *job, uint64_t now_n
                   struct problem *problem);
 /* What to compute next. A turn that has jobs must be ended by batcher_ran(). */
 void batcher_take(struct batcher *batcher, uint64_t now_ns, struct batcher_turn *ret_turn);
+/* The same, but leaves alone what is not known to cost less than `cost_ns_max`. */
+void batcher_take_cheap(struct batcher *batcher, uint64_t now_ns, double cost_ns_max,
+                        struct batcher_turn *ret_turn);
 /* A run over `rows` rows took `ns`; 0 when it failed. */
 void batcher_ran(struct model_queue *queue, int64_t rows, uint64_t ns);
 /* Takes out all that is late or abandoned. Returns the earliest deadline that is left. */

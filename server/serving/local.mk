@@ -2,6 +2,7 @@
 server_libserver_a_SOURCES += \
 	server/serving/batcher.c server/serving/batcher.h \
 	server/serving/cost_model.c \
+	server/serving/inline.c \
 	server/serving/model_config.c server/serving/model_config.h \
 	server/serving/model_entry.c server/serving/model_entry.h \
 	server/serving/registry.c server/serving/registry.h server/serving/registry_state.h \
@@ -11,5 +12,5 @@ server_libserver_a_SOURCES += \
 	server/serving/repository_files.c server/serving/repository_files.h \
 	server/serving/repository_load.c \
 	server/serving/repository_model.c \
-	server/serving/scheduler.c server/serving/scheduler.h \
+	server/serving/scheduler.c server/serving/scheduler.h server/serving/scheduler_state.h \
 	server/serving/worker.c server/serving/worker.h

@@ -9,7 +9,7 @@
 #include "server/observe/log.h"
 #include "server/observe/metrics.h"
 #include "server/options.h"
-#include "server/serving/batcher.h"
+#include "server/serving/scheduler_state.h"
 #include "server/serving/worker.h"
 
 #include <assert.h>
@@ -25,50 +25,16 @@
 
 enum {
     WORKERS_MAX = 256,
-    INLINE_WORKERS_MAX = 16,             /* more network threads than this do not run inline at once */
     SPIN_NS = 20000,                     /* about what it costs to sleep and be woken */
+    INLINE_BATCH_FACTOR = 2,             /* of inline_us_max: see scheduler_state.h */
+    INLINE_BATCH_FACTOR_CROWDED = 20,
     BACKLOG_NS = 200000                  /* less work than this waits for a worker that is up */
 };
 
-struct worker_thread {
-    struct scheduler *scheduler;
-    struct worker *worker;
-    pthread_t thread;
-    int index;
-    double free_ns;                      /* while it runs: when it is expected to be through */
-};
-
-struct scheduler {
-    struct log *log;
-    struct metrics *metrics;
-    uint64_t inline_ns;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;                 /* workers */
-    pthread_cond_t watch;                /* the thread that answers what waits too long */
-    struct batcher batcher;
-    int sleeping, spinning, running;     /* workers */
-    bool closed, stopping;
-    uint64_t watch_ns;                   /* when the watch looks next */
-    struct worker *inline_workers[INLINE_WORKERS_MAX];
-    int n_inline_idle;
-    _Atomic int64_t pending, finished;
-    _Atomic int64_t waiting;             /* batcher.jobs, for those who spin without the lock */
-    _Atomic bool unflushed;              /* jobs were queued since the last flush */
-    pthread_t watch_thread;
-    bool watch_started;
-    int n_workers, n_started;
-    struct worker_thread workers[];
-};
-
-static void scheduler_note_waiting(struct scheduler *scheduler)
+void scheduler_note_waiting(struct scheduler *scheduler)
 {
     atomic_store_explicit(&scheduler->waiting, scheduler->batcher.jobs, memory_order_relaxed);
 }
-
-/* What the calling thread has brought since its last flush, and before that when it brought anything. */
-static _Thread_local struct {
-    int jobs, jobs_before;
-} turn_of_thread;
 
 /* Ns until a worker that is up looks at the queue; infinite when all sleep. Holds the lock. */
 static double soonest_look_ns(const struct scheduler *scheduler)
@@ -84,18 +50,14 @@ static double soonest_look_ns(const struct scheduler *scheduler)
     return soonest_ns;
 }
 
-/* A worker that runs or spins looks at the queue again before it sleeps, so a little work can wait for
- * it, and grows into a batch meanwhile, if it comes back soon; only more is worth another's wake-up.
- * Holds the lock. */
-static bool worth_waking(const struct scheduler *scheduler)
+bool scheduler_worth_waking(const struct scheduler *scheduler)
 {
     if (scheduler->sleeping == 0 || scheduler->batcher.jobs == 0)
         return false;
     return soonest_look_ns(scheduler) + batcher_backlog_ns(&scheduler->batcher) > BACKLOG_NS;
 }
 
-/* Answers what was dropped: each is late, or its client has gone. */
-static void answer_dropped(struct scheduler *scheduler, struct infer_job *dropped)
+void scheduler_answer_dropped(struct scheduler *scheduler, struct infer_job *dropped)
 {
     uint64_t now_ns = clock_now_ns();
 
@@ -116,28 +78,27 @@ static void answer_dropped(struct scheduler *scheduler, struct infer_job *droppe
     }
 }
 
-/* Computes a turn and books its cost. Called with the lock, which is let go meanwhile. */
-static void run_turn(struct worker_thread *self, const struct batcher_turn *turn)
+void scheduler_run_turn(struct scheduler *scheduler, struct worker *worker, double *free_ns,
+                        const struct batcher_turn *turn)
 {
-    struct scheduler *scheduler = self->scheduler;
     struct model_entry *entry = model_entry_ref(turn->jobs->entry);
     double cost_ns = cost_model_estimate(&entry->queue->cost, turn->rows);
     uint64_t ns;
 
-    self->free_ns = cost_ns > 0 ? (double)clock_now_ns() + cost_ns : INFINITY;
+    *free_ns = cost_ns > 0 ? (double)clock_now_ns() + cost_ns : INFINITY;
     scheduler->running++;
-    if (worth_waking(scheduler))
+    if (scheduler_worth_waking(scheduler))
         pthread_cond_signal(&scheduler->wake);
     pthread_mutex_unlock(&scheduler->lock);
     stats_queue_rows(entry->stats, -turn->rows);
     metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, 1);
-    ns = worker_run(self->worker, turn->jobs, turn->n_jobs, turn->rows);
+    ns = worker_run(worker, turn->jobs, turn->n_jobs, turn->rows);
     metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, -1);
     atomic_fetch_sub(&scheduler->pending, turn->n_jobs);
     atomic_fetch_add(&scheduler->finished, turn->n_jobs);
     pthread_mutex_lock(&scheduler->lock);
     scheduler->running--;
-    self->free_ns = 0;
+    *free_ns = 0;
     batcher_ran(entry->queue, turn->rows, ns);
     pthread_mutex_unlock(&scheduler->lock);
     model_entry_unref(entry);            /* may end a model that was replaced: not under the lock */
@@ -202,11 +163,11 @@ static void *worker_main(void *arg)
         scheduler_note_waiting(scheduler);
         if (turn.dropped != NULL) {
             pthread_mutex_unlock(&scheduler->lock);
-            answer_dropped(scheduler, turn.dropped);
+            scheduler_answer_dropped(scheduler, turn.dropped);
             pthread_mutex_lock(&scheduler->lock);
         }
         if (turn.jobs != NULL) {
-            run_turn(self, &turn);
+            scheduler_run_turn(scheduler, self->worker, &self->free_ns, &turn);
             spun = false;
         } else if (turn.dropped == NULL) {
             rest(scheduler, turn.look_again_ns, &spun);
@@ -231,7 +192,7 @@ static void *watch_main(void *arg)
         scheduler->watch_ns = batcher_expire(&scheduler->batcher, clock_now_ns(), &dropped);
         scheduler_note_waiting(scheduler);
         pthread_mutex_unlock(&scheduler->lock);
-        answer_dropped(scheduler, dropped);
+        scheduler_answer_dropped(scheduler, dropped);
         pthread_mutex_lock(&scheduler->lock);
     }
     pthread_mutex_unlock(&scheduler->lock);
@@ -252,6 +213,10 @@ static struct scheduler *scheduler_alloc(const struct options *options, struct l
     scheduler->log = log;
     scheduler->metrics = metrics;
     scheduler->inline_ns = (uint64_t)options->inline_us_max * 1000;
+    scheduler->inline_batch_ns =
+        (double)scheduler->inline_ns *
+        (sysconf(_SC_NPROCESSORS_ONLN) > 2 * options->network_threads ? INLINE_BATCH_FACTOR
+                                                                      : INLINE_BATCH_FACTOR_CROWDED);
     scheduler->n_workers = (int)n_workers;
     scheduler->watch_ns = UINT64_MAX;
     batcher_init(&scheduler->batcher, options->queue_rows_max, scheduler->n_workers);
@@ -364,38 +329,6 @@ int64_t scheduler_finished(const struct scheduler *scheduler)
     return atomic_load(&scheduler->finished);
 }
 
-bool scheduler_run_inline(struct scheduler *scheduler, struct infer_job *job)
-{
-    struct model_entry *entry = job->entry;
-    struct worker *worker = NULL;
-    int64_t rows = job->rows;
-    uint64_t now_ns, ns;
-
-    /* Where requests come several at a time, computing one delays the others, and joins none. */
-    if (scheduler->inline_ns == 0 || turn_of_thread.jobs > 0 || turn_of_thread.jobs_before > 1)
-        return false;
-    now_ns = clock_now_ns();
-    pthread_mutex_lock(&scheduler->lock);
-    if (!scheduler->closed && scheduler->n_inline_idle > 0 &&
-        batcher_begin_inline(job, now_ns, scheduler->inline_ns))
-        worker = scheduler->inline_workers[--scheduler->n_inline_idle];
-    pthread_mutex_unlock(&scheduler->lock);
-    if (worker == NULL)
-        return false;
-    turn_of_thread.jobs++;
-    model_entry_ref(entry);
-    job->queued_ns = job->started_ns = now_ns;
-    job->next = NULL;
-    ns = worker_run(worker, job, 1, rows);
-    metrics_add(scheduler->metrics, METRIC_INLINE_RUNS, 1);
-    pthread_mutex_lock(&scheduler->lock);
-    batcher_ran(entry->queue, rows, ns);
-    scheduler->inline_workers[scheduler->n_inline_idle++] = worker;
-    pthread_mutex_unlock(&scheduler->lock);
-    model_entry_unref(entry);
-    return true;
-}
-
 bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct problem *problem)
 {
     struct model_stats *stats = job->entry->stats;
@@ -418,7 +351,8 @@ bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct 
     pthread_mutex_unlock(&scheduler->lock);
     if (watch)
         pthread_cond_signal(&scheduler->watch);
-    turn_of_thread.jobs += taken;
+    if (taken)
+        scheduler_note_brought();
     return taken;
 }
 
@@ -426,15 +360,13 @@ void scheduler_flush(struct scheduler *scheduler)
 {
     bool wake;
 
-    if (turn_of_thread.jobs > 0)
-        turn_of_thread.jobs_before = turn_of_thread.jobs;
-    turn_of_thread.jobs = 0;
+    scheduler_note_flush();
     if (!atomic_load_explicit(&scheduler->unflushed, memory_order_relaxed))
         return;
     pthread_mutex_lock(&scheduler->lock);
     atomic_store_explicit(&scheduler->unflushed, false, memory_order_relaxed);
     scheduler_note_waiting(scheduler);
-    wake = worth_waking(scheduler);
+    wake = scheduler_worth_waking(scheduler);
     pthread_mutex_unlock(&scheduler->lock);
     if (wake)
         pthread_cond_signal(&scheduler->wake);

@@ -20,7 +20,7 @@ struct infer_job {
     uint64_t deadline_ns;                /* CLOCK_MONOTONIC */
     int priority;                        /* lower goes first: see JOB_PRIORITY_DEFAULT */
     bool (*is_abandoned)(const struct infer_job *job);
-    /* On a worker thread, once. `outputs` (model order, this job's rows only) are valid during the
+    /* On the thread that computed, once. `outputs` (model order, this job's rows only) are valid during the
      * call, NULL when problem->status != 0. */
     void (*finish)(struct infer_job *job, const struct tensor *outputs,
                    const struct problem *problem);
@@ -58,5 +58,8 @@ bool scheduler_submit(struct scheduler *scheduler, struct infer_job *job, struct
  * arrived together is computed together and one worker is woken for all of it. */
 bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct problem *problem);
 void scheduler_flush(struct scheduler *scheduler);
+/* For network threads: what is known to be cheap is computed here and now, and `finish` called; the rest is
+ * flushed. */
+void scheduler_end_turn(struct scheduler *scheduler);
 
 #endif
