@@ -22,6 +22,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
+SETTLE = 0.1  # seconds: ONNX Runtime's threads were seen spinning for 0.055 s after their last run
 import peers  # noqa: E402
 
 
@@ -146,6 +147,7 @@ def measure(args, contenders):
     rounds = {who: [] for who in contenders}
     for _ in range(args.rounds):
         for who, contender in contenders.items():
+            time.sleep(SETTLE)
             rounds[who].append(contender.time(args.seconds))
     result = {f"{who}_ms": statistics.median(times) * 1e3 for who, times in rounds.items()}
     for who in args.peers:
