@@ -56,10 +56,12 @@ void conv_last_pack(const struct conv_last_form *form, const float *w, float *re
 struct work {
     const struct conv_last *conv;
     const struct tile_kernels *kernels;
+    struct window window;       /* over x */
     struct conv_places places;  /* where kernel places start; merged into runs where that can be */
-    const float *x;             /* the input, or the copy with padded rows */
+    const float *x;             /* the input, or the copy of it with its padding */
     float *padded;              /* that copy, or NULL */
     const float *zeros;         /* a run of padding */
+    size_t *tap_offsets;        /* where there is no padding, else NULL */
     const float **tables;       /* one of table_size pointers for each thread */
     size_t table_size;
     int64_t rows, run;          /* output places of all images; floats of a run */
@@ -76,39 +78,66 @@ static bool is_product(const struct conv_last_form *form, const struct window *w
     return form->taps == 1 && form->groups == 1;
 }
 
-/* Kernel places side by side in a row are one run of floats, if no window reaches past the row's ends
- * or rows are copied to where padding surrounds them. */
-static bool merges(const struct conv_last_form *form, const struct window *window)
+static bool has_padding(const struct window *window)
 {
-    bool inside = window->pad_begin[2] == 0 && window->pad_end[2] == 0;
-    bool pads = form->channels <= FEW_CHANNELS && window->kernel[2] <= PADDED_RUN_MAX / FEW_CHANNELS &&
-                window->pad_begin[2] < window->kernel[2] && window->pad_end[2] < window->kernel[2];
-
-    return form->groups == 1 && window->dilation[2] == 1 && window->kernel[2] > 1 && (inside || pads);
+    for (int d = 0; d < WINDOW_DIMS; d++)
+        if (window->pad_begin[d] != 0 || window->pad_end[d] != 0)
+            return true;
+    return false;
 }
 
-static bool pads_rows(const struct conv_last_form *form, const struct window *window)
+/* Images of few channels are copied to where their padding surrounds them, so that several kernel
+ * places in a row are one run. */
+static bool pads_images(const struct conv_last_form *form, const struct window *window)
 {
-    return merges(form, window) && (window->pad_begin[2] != 0 || window->pad_end[2] != 0);
+    for (int d = 0; d < WINDOW_DIMS; d++)
+        if (window->pad_begin[d] >= window->kernel[d] || window->pad_end[d] >= window->kernel[d])
+            return false;
+    return form->groups == 1 && form->channels <= FEW_CHANNELS && window->dilation[2] == 1 &&
+           window->kernel[2] > 1 && window->kernel[2] <= PADDED_RUN_MAX / FEW_CHANNELS &&
+           has_padding(window);
+}
+
+/* The window over what is read. */
+static struct window read_window(const struct conv_last_form *form, const struct window *window)
+{
+    struct window read = *window;
+
+    for (int d = 0; d < WINDOW_DIMS && pads_images(form, window); d++) {
+        read.in[d] += window->pad_begin[d] + window->pad_end[d];
+        read.pad_begin[d] = read.pad_end[d] = 0;
+    }
+    return read;
 }
 
 static int64_t padded_floats(const struct conv_last_form *form, const struct window *window,
                              int64_t images)
 {
-    if (!pads_rows(form, window))
-        return 0;
-    return images * window->in[0] * window->in[1] *
-           (window->in[2] + window->pad_begin[2] + window->pad_end[2]) * form->channels;
+    struct window read = read_window(form, window);
+
+    return pads_images(form, window) ? images * window_in_size(&read) * form->channels : 0;
 }
 
-static int64_t run_taps(const struct conv_last_form *form, const struct window *window)
+/* Kernel places side by side in a row are one run of floats, if no window reaches past the row's ends. */
+static bool merges(const struct conv_last_form *form, const struct window *read)
 {
-    return merges(form, window) ? form->taps / window->kernel[2] : form->taps;
+    return form->groups == 1 && read->dilation[2] == 1 && read->kernel[2] > 1 &&
+           read->pad_begin[2] == 0 && read->pad_end[2] == 0;
 }
 
-static int64_t run_floats(const struct conv_last_form *form, const struct window *window)
+static bool is_uniform(const struct conv_last_form *form, const struct window *read)
 {
-    return merges(form, window) ? form->channels * window->kernel[2] : form->channels;
+    return !is_depthwise(form) && !has_padding(read);
+}
+
+static int64_t run_taps(const struct conv_last_form *form, const struct window *read)
+{
+    return merges(form, read) ? form->taps / read->kernel[2] : form->taps;
+}
+
+static int64_t run_floats(const struct conv_last_form *form, const struct window *read)
+{
+    return merges(form, read) ? form->channels * read->kernel[2] : form->channels;
 }
 
 /* Rows of a block: fewer where the kernel has very many places, so that the table stays small. */
@@ -124,36 +153,59 @@ static size_t round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+/* What the parts of the scratch take. */
+struct sizes {
+    size_t zeros, padded, offsets, table;
+};
+
+static struct sizes scratch_sizes(const struct conv_last_form *form, const struct window *window,
+                                  int64_t images)
+{
+    struct window read = read_window(form, window);
+    int64_t taps = run_taps(form, &read), entries = is_uniform(form, &read) ? 1 : taps;
+    int64_t zeros = is_depthwise(form) ? form->groups : run_floats(form, &read);
+
+    return (struct sizes){
+        .zeros = round_up((size_t)zeros * sizeof(float)),
+        .padded = round_up((size_t)padded_floats(form, window, images) * sizeof(float)),
+        .offsets = is_uniform(form, &read) ? round_up((size_t)taps * sizeof(size_t)) : 0,
+        .table = round_up((size_t)(entries * block_rows(entries)) * sizeof(float *)),
+    };
+}
+
 size_t conv_last_scratch(const struct conv_last_form *form, const struct window *window, int64_t images,
                          int threads)
 {
-    int64_t taps = run_taps(form, window);
-    int64_t zeros = is_depthwise(form) ? form->groups : run_floats(form, window);
+    struct sizes sizes = scratch_sizes(form, window, images);
 
     if (is_product(form, window))
         return 0;
-    return round_up((size_t)zeros * sizeof(float)) +
-           round_up((size_t)padded_floats(form, window, images) * sizeof(float)) +
-           (size_t)threads * round_up((size_t)(taps * block_rows(taps)) * sizeof(float *));
+    return sizes.zeros + sizes.padded + sizes.offsets + (size_t)threads * sizes.table;
 }
 
-/* Copies row `task` of the images to where padding surrounds it. */
+/* Row `row` of all padded images. */
 static void pad_row(const struct work *work, int64_t row)
 {
-    const struct window *window = &work->conv->window;
-    int64_t channels = work->conv->form.channels, width = window->in[2] * channels;
-    int64_t before = window->pad_begin[2] * channels, after = window->pad_end[2] * channels;
-    float *to = work->padded + row * (before + width + after);
+    const struct window *from = &work->conv->window, *to = &work->window;
+    int64_t channels = work->conv->form.channels, width = from->in[2] * channels;
+    int64_t j = row % to->in[1] - from->pad_begin[1], i = row / to->in[1] % to->in[0] - from->pad_begin[0];
+    int64_t image = row / to->in[1] / to->in[0], before = from->pad_begin[2] * channels;
+    float *target = work->padded + row * to->in[2] * channels;
 
-    memset(to, 0, (size_t)before * sizeof(float));
-    memcpy(to + before, work->conv->x + row * width, (size_t)width * sizeof(float));
-    memset(to + before + width, 0, (size_t)after * sizeof(float));
+    if (i < 0 || i >= from->in[0] || j < 0 || j >= from->in[1]) {
+        memset(target, 0, (size_t)(to->in[2] * channels) * sizeof(float));
+        return;
+    }
+    memset(target, 0, (size_t)before * sizeof(float));
+    memcpy(target + before, work->conv->x + ((image * from->in[0] + i) * from->in[1] + j) * width,
+           (size_t)width * sizeof(float));
+    memset(target + before + width, 0, (size_t)(from->pad_end[2] * channels) * sizeof(float));
 }
 
 static void pad_task(void *arg, int task, int thread)
 {
     const struct work *work = arg;
-    int64_t rows = work->conv->images * work->conv->window.in[0] * work->conv->window.in[1];
+    int64_t rows = work->conv->images * work->window.in[0] * work->window.in[1];
 
     (void)thread;
     for (int64_t row = rows * task / work->tasks; row < rows * (task + 1) / work->tasks; row++)
@@ -168,7 +220,8 @@ static void run_group(const struct work *work, const float **table, int64_t grou
     const struct conv_last_form *form = &conv->form;
     int64_t y_step = form->groups * form->outputs, at = row * y_step + group * form->outputs;
     struct tile_block block = {
-        .starts = table, .start_step = (size_t)work->block_rows, .rows = rows,
+        .starts = table, .start_step = work->tap_offsets != NULL ? 0 : (size_t)work->block_rows,
+        .tap_offsets = work->tap_offsets, .rows = rows,
         .taps = work->places.taps, .run = work->run,
         .weights = conv->weights + group * form->taps * form->channels *
                                        tile_width(work->kernels, form->outputs),
@@ -247,31 +300,35 @@ static void run_product(const struct conv_last *conv, struct pool *pool)
 void conv_last_run(const struct conv_last *conv, void *scratch, struct pool *pool)
 {
     const struct conv_last_form *form = &conv->form;
-    const struct window *window = &conv->window;
-    struct work work = {.conv = conv, .kernels = tile_kernels(), .x = conv->x, .zeros = scratch};
-    int64_t zeros = is_depthwise(form) ? form->groups : run_floats(form, window);
-    int64_t padded = padded_floats(form, window, conv->images);
+    struct sizes sizes = scratch_sizes(form, &conv->window, conv->images);
+    struct work work = {.conv = conv, .kernels = tile_kernels(), .x = conv->x, .zeros = scratch,
+                        .window = read_window(form, &conv->window)};
     char *memory = scratch;
 
-    if (is_product(form, window)) {
+    if (is_product(form, &conv->window)) {
         run_product(conv, pool);
         return;
     }
-    work.rows = conv->images * window_out_size(window);
-    work.run = run_floats(form, window);
+    work.rows = conv->images * window_out_size(&conv->window);
+    work.run = run_floats(form, &work.window);
     choose_tasks(&work, pool);
-    memset(memory, 0, (size_t)zeros * sizeof(float));
-    memory += round_up((size_t)zeros * sizeof(float));
-    conv_places_init(&work.places, window, form->groups * form->channels, merges(form, window));
-    if (padded > 0) {
+    conv_places_init(&work.places, &work.window, form->groups * form->channels, merges(form, &work.window),
+                     is_uniform(form, &work.window));
+    memset(memory, 0, sizes.zeros);
+    memory += sizes.zeros;
+    if (sizes.padded > 0) {
         work.x = work.padded = (float *)(void *)memory;
-        memory += round_up((size_t)padded * sizeof(float));
         pool_run(pool, work.tasks, pad_task, &work);
     }
-    work.block_rows = block_rows(work.places.taps);
+    memory += sizes.padded;
+    if (work.places.uniform) {
+        work.tap_offsets = (size_t *)(void *)memory;
+        conv_places_offsets(&work.places, work.tap_offsets);
+    }
+    memory += sizes.offsets;
+    work.block_rows = block_rows(work.places.uniform ? 1 : work.places.taps);
     work.tables = (const float **)(void *)memory;
-    work.table_size =
-        round_up((size_t)(work.places.taps * work.block_rows) * sizeof(float *)) / sizeof(float *);
+    work.table_size = sizes.table / sizeof(float *);
     if (work.rows > 0)
         pool_run(pool, work.tasks, run_task, &work);
 }

@@ -2,13 +2,25 @@
 #include "engine/kernels/conv_places.h"
 
 void conv_places_init(struct conv_places *places, const struct window *window, int64_t channels,
-                      bool merged)
+                      bool merged, bool uniform)
 {
     places->window = window;
     places->channels = channels;
     places->merged = merged;
-    places->width = window->in[2] + (merged ? window->pad_begin[2] + window->pad_end[2] : 0);
+    places->uniform = uniform;
     places->taps = window_kernel_size(window) / (merged ? window->kernel[2] : 1);
+}
+
+void conv_places_offsets(const struct conv_places *places, size_t *ret_offsets)
+{
+    const struct window *w = places->window;
+    int64_t last = places->merged ? 1 : w->kernel[2];
+
+    for (int64_t a = 0; a < w->kernel[0]; a++)
+        for (int64_t b = 0; b < w->kernel[1]; b++)
+            for (int64_t c = 0; c < last; c++)
+                *ret_offsets++ = (size_t)(((a * w->dilation[0] * w->in[1] + b * w->dilation[1]) * w->in[2] +
+                                           c * w->dilation[2]) * places->channels);
 }
 
 /* Output places of one row: `o` are the coordinates of the first. */
@@ -24,7 +36,7 @@ static void fill_tap(const struct conv_places *places, const struct stretch *s, 
     const struct window *w = places->window;
     int64_t i = s->o[0] * w->stride[0] - w->pad_begin[0] + a * w->dilation[0];
     int64_t j = s->o[1] * w->stride[1] - w->pad_begin[1] + b * w->dilation[1];
-    int64_t k = s->o[2] * w->stride[2] + (places->merged ? 0 : c * w->dilation[2] - w->pad_begin[2]);
+    int64_t k = s->o[2] * w->stride[2] + c * w->dilation[2] - w->pad_begin[2];
     int64_t step = w->stride[2] * places->channels;
     const float *row;
 
@@ -33,15 +45,15 @@ static void fill_tap(const struct conv_places *places, const struct stretch *s, 
             table[r] = zeros;
         return;
     }
-    row = x + ((s->image * w->in[0] + i) * w->in[1] + j) * places->width * places->channels;
-    if (k >= 0 && k + (s->count - 1) * w->stride[2] < places->width) {
+    row = x + ((s->image * w->in[0] + i) * w->in[1] + j) * w->in[2] * places->channels;
+    if (k >= 0 && k + (s->count - 1) * w->stride[2] < w->in[2]) {
         row += k * places->channels;
         for (int r = 0; r < s->count; r++)
             table[r] = row + r * step;
         return;
     }
     for (int r = 0; r < s->count; r++, k += w->stride[2])
-        table[r] = k >= 0 && k < places->width ? row + k * places->channels : zeros;
+        table[r] = k >= 0 && k < w->in[2] ? row + k * places->channels : zeros;
 }
 
 static void fill_stretch(const struct conv_places *places, const struct stretch *s, const float *x,
@@ -50,6 +62,10 @@ static void fill_stretch(const struct conv_places *places, const struct stretch 
     const struct window *w = places->window;
     int64_t last = places->merged ? 1 : w->kernel[2];
 
+    if (places->uniform) {
+        fill_tap(places, s, 0, 0, 0, x, zeros, table);
+        return;
+    }
     for (int64_t a = 0; a < w->kernel[0]; a++) {
         for (int64_t b = 0; b < w->kernel[1]; b++) {
             for (int64_t c = 0; c < last; c++) {

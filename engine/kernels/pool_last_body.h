@@ -6,10 +6,11 @@
 typedef float NAME(vec) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
 typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
 
-/* y[channel] = join of y (or of nothing) and starts[t][channel] over all t. */
+/* y[channel] = factor * (join of y (or of nothing) and starts[t][channel] over all t). `loose`: as many
+ * floats more as a vector has may be read after each start and written after y. */
 #define POOL(name, JOIN, SCALAR_JOIN) \
     static void NAME(name)(const float *const *starts, size_t taps, size_t channels, float first, \
-                           bool more, float *y) \
+                           bool more, bool loose, float factor, float *y) \
     { \
         size_t c = 0; \
         for (; c + 2 * VECTOR <= channels; c += 2 * VECTOR) { \
@@ -23,16 +24,16 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), m
                 JOIN(a, x[0]) \
                 JOIN(b, x[1]) \
             } \
-            *(NAME(vec) *)(y + c) = a; \
-            *(NAME(vec) *)(y + c + VECTOR) = b; \
+            *(NAME(vec) *)(y + c) = a * factor; \
+            *(NAME(vec) *)(y + c + VECTOR) = b * factor; \
         } \
-        for (; c + VECTOR <= channels; c += VECTOR) { \
+        for (; c + VECTOR <= channels || (loose && c < channels); c += VECTOR) { \
             NAME(vec) a = (NAME(vec)){0} + first; \
             if (more) \
                 a = *(const NAME(vec) *)(y + c); \
             for (size_t t = 0; t < taps; t++) \
                 JOIN(a, *(const NAME(vec) *)(starts[t] + c)) \
-            *(NAME(vec) *)(y + c) = a; \
+            *(NAME(vec) *)(y + c) = a * factor; \
         } \
         for (; c < channels; c++) { \
             float a = more ? y[c] : first; \
@@ -40,7 +41,7 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), m
                 float x = starts[t][c]; \
                 SCALAR_JOIN(a, x) \
             } \
-            y[c] = a; \
+            y[c] = a * factor; \
         } \
     }
 

@@ -27,9 +27,10 @@ enum {
 enum tile_finish { TILE_PLAIN, TILE_CLIP, TILE_LEAKY };
 
 struct tile {
-    /* The left side: for tap t, row r starts at rows[t * row_step + r] + offset and has `run`
-     * elements there. A plain matrix has one tap. */
+    /* The left side: for tap t, row r starts at rows[t * row_step + r] + offset, or tap_offsets[t]
+     * further if there are any, and has `run` elements there. A plain matrix has one tap. */
     const float *const *rows;
+    const size_t *tap_offsets;
     size_t row_step, offset, taps, run;
     const float *left;          /* joined(): instead of all that, `run` times one element of each row */
     const float *weights;       /* taps * run rows of the panel */

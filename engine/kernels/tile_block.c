@@ -173,7 +173,9 @@ static void join_rows(const struct piece *piece, float *joined)
 
     for (int row = 0; row + height <= piece->block->rows; row += height) {
         for (size_t t = 0; t < tile->taps; t++) {
-            piece->kernels->join(tile->rows + t * tile->row_step + row, tile->offset, tile->run, joined);
+            size_t offset = tile->offset + (tile->tap_offsets != NULL ? tile->tap_offsets[t] : 0);
+
+            piece->kernels->join(tile->rows + t * tile->row_step + row, offset, tile->run, joined);
             joined += (size_t)height * tile->run;
         }
     }
@@ -266,6 +268,7 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
         if (offset > 0)
             taps = 1;
         tile->rows = block->starts + (size_t)tap * block->start_step;
+        tile->tap_offsets = block->tap_offsets != NULL ? block->tap_offsets + tap : NULL;
         tile->offset = (size_t)offset;
         tile->taps = (size_t)taps;
         tile->run = (size_t)run;

@@ -12,10 +12,12 @@
 enum { TILE_BLOCK_ROWS = 128 };
 
 /* Some rows of a result: c[rows, columns] = left * weights, then the epilogue. Row r of the left side
- * is the `run` floats from starts[t * start_step + r] for each tap t, one after the other. */
+ * is the `run` floats from starts[t * start_step + r] for each tap t, one after the other; or, with
+ * tap_offsets, those from starts[r] + tap_offsets[t]. */
 struct tile_block {
     const float *const *starts;
-    size_t start_step;
+    size_t start_step;          /* 0 with tap_offsets */
+    const size_t *tap_offsets;
     int rows;                   /* at most TILE_BLOCK_ROWS */
     int64_t taps, run;
     const float *weights;       /* packed: taps * run rows of `columns` */

@@ -129,10 +129,11 @@ INLINE void NAME(tile)(const struct tile *tile, const int rows, const int width,
     for (size_t t = 0; t < tile->taps; t++) {
         const float *const *starts = tile->rows + t * tile->row_step;
         const size_t run = tile->run;
+        const size_t offset = tile->offset + (tile->tap_offsets != NULL ? tile->tap_offsets[t] : 0);
         const float *left[TILE_ROWS_MAX];
 
         UNROLL for (int r = 0; r < rows; r++)
-            left[r] = starts[r] + tile->offset;
+            left[r] = starts[r] + offset;
         UNROLL_RUN for (size_t k = 0; k < run; k++) {
             vec right[TILE_VECTORS];
 
