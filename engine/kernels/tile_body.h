@@ -76,11 +76,13 @@ INLINE void NAME(finish_row)(const struct tile *tile, const int width, const vec
     }
 }
 
-/* From sums to memory, with what follows the last piece. Only the last vector may be a part of one. */
+/* From sums to memory, with what follows the last piece. Only the last vector may be a part of one; where
+ * rows follow each other without a gap, the rest of it lands in the next row, which is stored later. */
 INLINE void NAME(store_rows)(const struct tile *tile, const int rows, const int width, int tail,
                              vec sums[][TILE_VECTORS])
 {
     const size_t c_step = tile->c_step;
+    const bool flows = (int)c_step == (width - 1) * VECTOR + tail && (int)c_step >= VECTOR / 2;
     float *c = tile->c;
     vec bias[TILE_VECTORS];
 
@@ -95,7 +97,7 @@ INLINE void NAME(store_rows)(const struct tile *tile, const int rows, const int 
             NAME(finish_row)(tile, width, bias, sums[r]);
         UNROLL for (int v = 0; v < width; v++)
             NAME(store_some)(c + (size_t)r * c_step + v * VECTOR, sums[r][v],
-                             v + 1 < width ? VECTOR : tail);
+                             v + 1 < width || (flows && r + 1 < rows) ? VECTOR : tail);
     }
 }
 
