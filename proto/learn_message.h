@@ -30,6 +30,10 @@ bool learn_request_decode(enum learn_form form, const void *body, size_t body_by
                           struct learn_request *ret_request, struct problem *problem);
 void learn_request_finish(struct learn_request *request);
 
+/* {"generation": 41}: where to roll back to. */
+bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
+                             struct problem *problem);
+
 struct learn_metric {
     const char *name;
     double value;               /* NaN is sent as null */

@@ -149,3 +149,20 @@ void learn_request_finish(struct learn_request *request)
     }
     *request = (struct learn_request){0};
 }
+
+bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
+                             struct problem *problem)
+{
+    static const char *const known[] = {"generation", NULL};
+    const struct json_limits limits = {.bytes_max = 4096, .depth_max = 4};
+    struct json_envelope envelope;
+    bool good;
+
+    if (!json_envelope_split(body, body_bytes, NULL, 0, &limits, &envelope, problem))
+        return false;
+    good = json_fields_known(envelope.root, "", known, problem) &&
+           json_field_int(envelope.root, "", "generation", FIELD_REQUIRED, 0, INT64_MAX,
+                          ret_generation, problem);
+    json_envelope_finish(&envelope);
+    return good;
+}

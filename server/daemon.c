@@ -93,6 +93,7 @@ static int start_parts(struct daemon *daemon)
     struct engine_error err = {0};
     struct problem problem = {0};
     enum state_dir_result kept;
+    struct registry_watch watch;
 
     if (!start_log(daemon))
         return EX_OSERR;
@@ -109,12 +110,18 @@ static int start_parts(struct daemon *daemon)
     daemon->registry = registry_create(daemon->options, daemon->log, daemon->metrics, &problem);
     if (daemon->registry == NULL)
         return fail(daemon, EX_CONFIG, problem.text);
+    daemon->learning = learning_create(daemon->options, daemon->log);
+    if (daemon->learning == NULL)
+        return fail(daemon, EX_OSERR, "out of memory");
+    watch = learning_watch(daemon->learning);
+    registry_set_watch(daemon->registry, &watch);
     daemon->scheduler = scheduler_create(daemon->options, daemon->log, daemon->metrics, &problem);
     if (daemon->scheduler == NULL)
         return fail(daemon, EX_OSERR, problem.text);
     daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
                                          .metrics = daemon->metrics, .registry = daemon->registry,
-                                         .scheduler = daemon->scheduler};
+                                         .scheduler = daemon->scheduler,
+                                         .learning = daemon->learning};
     return start_http(daemon);
 }
 
@@ -126,6 +133,7 @@ static void stop_parts(struct daemon *daemon)
         scheduler_stop(daemon->scheduler);
     if (daemon->registry != NULL)
         registry_destroy(daemon->registry);
+    learning_destroy(daemon->learning);
     http_server_destroy(daemon->http);
     scheduler_destroy(daemon->scheduler);
     lifecycle_finish(daemon);

@@ -9,6 +9,7 @@
 #include "server/notify.h"
 #include "server/observe/log.h"
 #include "server/serving/registry.h"
+#include "server/learning/learning.h"
 #include "server/serving/scheduler.h"
 #include "server/services.h"
 #include "server/state_dir.h"
@@ -25,6 +26,7 @@ struct daemon {
     struct metrics *metrics;
     struct registry *registry;
     struct scheduler *scheduler;
+    struct learning *learning;
     struct http_server *http;
     struct services services;
     struct notify notify;

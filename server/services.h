@@ -9,6 +9,7 @@ struct metrics;
 struct registry;
 struct scheduler;
 struct http_server;
+struct learning;
 
 struct services {
     const struct options *options;
@@ -16,6 +17,7 @@ struct services {
     struct metrics *metrics;
     struct registry *registry;
     struct scheduler *scheduler;
+    struct learning *learning;
     struct http_server *http;
     /* True from the end of start-up until SIGTERM. Any thread. */
     _Atomic int accepting;

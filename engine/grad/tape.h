@@ -30,7 +30,8 @@ struct tape_options {
 };
 
 /* NULL sets `err`: UNSUPPORTED names the operator and node through which no gradient passes though one
- * is needed, and why; OVER_BUDGET has both numbers. `pool` is borrowed, may be NULL. Holds a reference to the model. */
+ * is needed, and why; OVER_BUDGET has both numbers. `pool` is borrowed, may be NULL. Holds a reference
+ * to the model. */
 struct tape *tape_create(struct model *model, const struct shape *input_shapes,
                          const struct tape_options *options, struct pool *pool,
                          struct engine_error *err);

@@ -28,6 +28,12 @@ void handle_predict(struct exchange *exchange, struct services *services);
 void handle_repository_index(struct exchange *exchange, struct services *services);
 void handle_repository_load(struct exchange *exchange, struct services *services);
 void handle_repository_unload(struct exchange *exchange, struct services *services);
+/* learning.c */
+void handle_finetune(struct exchange *exchange, struct services *services);
+void handle_evaluate(struct exchange *exchange, struct services *services);
+void handle_generations(struct exchange *exchange, struct services *services);
+void handle_rollback(struct exchange *exchange, struct services *services);
+void handle_export(struct exchange *exchange, struct services *services);
 /* statistics.c */
 void handle_statistics(struct exchange *exchange, struct services *services);
 /* metrics.c */

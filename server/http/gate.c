@@ -114,9 +114,11 @@ static bool read_length(const struct gate_header *header, uint64_t *ret_length,
     return true;
 }
 
+/* Behind the path libmicrohttpd has put NUL in the place of '?', '&' and '=' already. */
 static bool check_uri(const struct gate_request *request, struct problem *problem)
 {
     const char *uri = request->uri;
+    bool query = false;
 
     if (request->uri_length > GATE_URI_BYTES_MAX)
         return problem_set(problem, 414, "uri_too_long", "URL is longer than %d bytes",
@@ -124,6 +126,9 @@ static bool check_uri(const struct gate_request *request, struct problem *proble
     for (size_t i = 0; i < request->uri_length; i++) {
         unsigned char c = (unsigned char)uri[i];
 
+        query = query || c == '\0' || c == '?';
+        if (query && c == '\0')
+            continue;
         if (c <= ' ' || c >= 0x7f || c == '#' || c == '\\')
             return problem_set(problem, 400, "bad_uri", "URL holds a character that it may not");
         if (c == '%' && (!isxdigit((unsigned char)uri[i + 1]) ||

@@ -15,6 +15,14 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
 	server/learning/journal_writer.c server/learning/journal_writer.h \
+	server/learning/learn_config.c server/learning/learn_config.h \
+	server/learning/learn_row.c \
+	server/learning/learner.c server/learning/learner.h \
+	server/learning/learner_answer.c \
+	server/learning/learner_open.c \
+	server/learning/learner_private.h \
+	server/learning/learner_step.c \
+	server/learning/learning.c server/learning/learning.h \
 	server/learning/recovery.c server/learning/recovery.h \
 	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \

@@ -12,6 +12,7 @@ void model_config_init(struct model_config *config)
     config->queue_delay_us = -1;
     config->policy = VERSIONS_LATEST;
     config->latest = 1;
+    learn_config_init(&config->training);
 }
 
 static bool bad(struct engine_error *err, const char *key, const char *expected)
@@ -112,6 +113,12 @@ static bool parse_labels(struct model_config *config, const json_t *item, struct
     return true;
 }
 
+static bool parse_training(struct model_config *config, const json_t *item,
+                           struct engine_error *err)
+{
+    return learn_config_parse(item, &config->training, err);
+}
+
 static const struct {
     const char *key;
     bool (*parse)(struct model_config *config, const json_t *item, struct engine_error *err);
@@ -119,6 +126,7 @@ static const struct {
     {"labels", parse_labels},
     {"max_batch_size", parse_batch_size},
     {"queue_delay_us", parse_queue_delay},
+    {"training", parse_training},
     {"version_policy", parse_policy},
 };
 

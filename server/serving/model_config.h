@@ -4,13 +4,15 @@
  *   {"max_batch_size": 32,                  rows computed together; 0 or 1: never joined
  *    "queue_delay_us": 200,                 how long a batch may wait to fill
  *    "version_policy": "all",               or {"latest": 2}, or {"specific": [1, 3]}
- *    "labels": {"stable": 1, "canary": 2}}  names for versions
+ *    "labels": {"stable": 1, "canary": 2},  names for versions
+ *    "training": {"learning_rate": 0.01}}    how it learns: server/learning/learn_config.h
  *
  * All keys are optional; one that is unknown is an error that names it. */
 #ifndef SERVER_SERVING_MODEL_CONFIG_H
 #define SERVER_SERVING_MODEL_CONFIG_H
 
 #include "engine/error.h"
+#include "server/learning/learn_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +37,7 @@ struct model_config {
     int n_specific, n_labels;
     uint64_t specific[CONFIG_SPECIFIC_MAX];
     struct model_label labels[CONFIG_LABELS_MAX];
+    struct learn_config training;
 };
 
 /* What holds where there is no file: the newest version, nothing else said. */

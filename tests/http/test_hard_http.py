@@ -37,6 +37,8 @@ CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
 
 # name, bytes, statuses that are right, does the connection end
 ROWS = [
+    ("a query", get(target=b"/v2/health/live?a=1&b=%20x&c"), {200}, KEPT),
+    ("a bad escape in a query", get(target=b"/v2/health/live?a=%2"), {400}, CLOSED),
     ("plain GET", get(), {200}, KEPT),
     ("plain POST", post(CL), {200}, KEPT),
     ("plain chunked POST", post(CHUNKED, body=CHUNKS), {200}, KEPT),

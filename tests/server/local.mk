@@ -67,3 +67,9 @@ check_PROGRAMS += %D%/test_openapi
 %C%_test_openapi_CPPFLAGS = $(SERVER_TEST_CPPFLAGS) \
 	-DOPENAPI_PATH='"$(abs_top_srcdir)/proto/openapi.yaml"'
 %C%_test_openapi_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_learn_config
+%C%_test_learn_config_SOURCES = %D%/test_learn_config.c tests/support/run_suite.c \
+	tests/support/run_suite.h
+%C%_test_learn_config_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_learn_config_LDADD = $(SERVER_TEST_LIBS)

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/learning/learn_config.h - "training" in <model>/config.json: whether and how a served model
+ * learns. All keys are optional; what is not said follows from the graph (a Softmax or Sigmoid head
+ * means cross-entropy on its logits, a plain one the mean squared error) or is the default below. */
+#ifndef SERVER_LEARNING_LEARN_CONFIG_H
+#define SERVER_LEARNING_LEARN_CONFIG_H
+
+#include "engine/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
+
+/* X(kind, field, least, most, default, meaning): kinds BOOL, INT, REAL, NAME, PATTERN. The keys of the file,
+ * this struct, the defaults and the documentation are this list. Zero turns a guard or regulariser off. */
+#define LEARN_CONFIG_MAP(X) \
+    X(BOOL, enabled, 0, 1, 1, "false refuses every update") \
+    X(NAME, loss, 0, 0, 0, "mse, mae, huber, bce, ce; by the model's head if not said") \
+    X(NAME, optimiser, 0, 0, 0, "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw; sgd if not said") \
+    X(REAL, learning_rate, 1e-12, 1000, 0.01, "of an update that says none") \
+    X(REAL, learning_rate_max, 1e-12, 1000, 1, "that a request may ask for") \
+    X(REAL, momentum, 0, 0.9999, 0.9, "of momentum and nesterov") \
+    X(REAL, clip_norm, 0, 1e12, 5, "largest global norm of a gradient") \
+    X(REAL, l2, 0, 1, 0, "weight decay in the gradient") \
+    X(REAL, decay, 0, 10, 0, "decoupled weight decay") \
+    X(REAL, l1, 0, 1000, 0, "proximal: weights become exactly zero") \
+    X(PATTERN, learns, 0, 0, 0, "globs of tensors that learn, separated by commas; all if not said") \
+    X(PATTERN, frozen, 0, 0, 0, "globs of tensors that do not") \
+    X(INT, last_layers, 0, 1000000, 0, "only the last so many layers learn; 0: all") \
+    X(INT, examples_max, 1, 1000000, 1024, "examples in one update") \
+    X(REAL, loss_max, 0, 1e30, 0, "an update with a larger loss is refused") \
+    X(REAL, loss_spike, 0, 1e30, 0, "... or with so many times the running mean") \
+    X(REAL, gradient_max, 0, 1e30, 0, "an update with a larger gradient is refused") \
+    X(REAL, gradient_spike, 0, 1e30, 0, "... or with so many times the running mean") \
+    X(INT, guard_warmup, 0, 1000000, 32, "updates before running means count") \
+    X(INT, seed, 0, 9007199254740991, 0, "of dropout") \
+    X(INT, checkpoint_updates, 1, 1000000, 512, "updates between checkpoints") \
+    X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, "of the journal; more is refused with 507")
+
+#define LEARN_TYPE_BOOL(field) bool field;
+#define LEARN_TYPE_INT(field) int64_t field;
+#define LEARN_TYPE_REAL(field) double field;
+#define LEARN_TYPE_NAME(field) char field[LEARN_NAME_MAX + 1];
+#define LEARN_TYPE_PATTERN(field) char field[LEARN_PATTERN_MAX + 1];
+
+/* A plain value: copy it freely. */
+struct learn_config {
+#define X(kind, field, least, most, initial, meaning) LEARN_TYPE_##kind(field)
+    LEARN_CONFIG_MAP(X)
+#undef X
+};
+
+void learn_config_init(struct learn_config *config);
+/* Of the object under "training". False sets `err` (BAD_MODEL), which names the key; `config` is untouched
+ * then. */
+bool learn_config_parse(const json_t *object, struct learn_config *config,
+                        struct engine_error *err);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The learner's thread: takes what is queued, computes the updates one after the other, commits them
+ * together, publishes once, answers each. */
+#include "server/learning/learner_private.h"
+
+#include "server/observe/log.h"
+#include "server/serving/worker.h"
+#include "server/status_map.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Updates whose commit is due: at most so many, and no longer than this in computing. */
+enum { GROUP_NS_MAX = 20 * 1000 * 1000, TRAINING_NICENESS = 5 };
+
+struct group {
+    int n_updates;
+    uint64_t begun_ns;
+    struct learner_update updates[LEARNER_GROUP_MAX];
+};
+
+static void answer_problem(struct learn_job *job, const struct problem *problem)
+{
+    job->finish(job, NULL, NULL, -1, problem);
+}
+
+static bool is_change(const struct learn_job *job)
+{
+    return job->kind == LEARN_JOB_FINETUNE || job->kind == LEARN_JOB_ROLLBACK;
+}
+
+/* All of the group is durable and live, or none of it is acknowledged. */
+static void commit(struct learner *learner, struct group *group)
+{
+    struct journal_row rows[LEARNER_GROUP_MAX];
+    struct storage_fault fault = {0};
+    struct problem problem = {0};
+    bool good;
+
+    if (group->n_updates == 0)
+        return;
+    for (int i = 0; i < group->n_updates; i++)
+        rows[i] = group->updates[i].row;
+    good = journal_append(learner->journal, rows, (size_t)group->n_updates, &fault) == STORAGE_OK;
+    if (!good) {
+        learner->ahead = true;
+        learner_latch(learner, &fault);
+        problem_from_fault(&problem, &fault);
+    } else {
+        good = learner_publish(learner, &problem);
+    }
+    for (int i = 0; i < group->n_updates; i++) {
+        struct learner_update *update = &group->updates[i];
+        const struct problem none = {0};
+
+        if (good)
+            update->job->finish(update->job, &update->answer, "application/json",
+                                learner->generation_base + (int64_t)update->row.generation, &none);
+        else
+            answer_problem(update->job, &problem);
+        learner_update_finish(update);
+    }
+    group->n_updates = 0;
+    if (good && learner->generation - learner->checkpointed >=
+                    (uint64_t)learner->config.checkpoint_updates)
+        learner_checkpoint(learner);
+}
+
+/* True when the key has been dealt with: applied before, or a conflict. */
+static bool answer_known_key(struct learner *learner, struct learn_job *job)
+{
+    struct storage_fault fault = {0};
+    struct problem problem = {0};
+    struct journal_reply known;
+    enum storage_status status;
+    struct text text;
+
+    if (job->key == NULL)
+        return false;
+    status = journal_find_reply(learner->journal, job->key, &job->body, &known, &fault);
+    if (status == STORAGE_NOT_FOUND)
+        return false;
+    if (status != STORAGE_OK) {
+        problem_from_fault(&problem, &fault);
+        answer_problem(job, &problem);
+        return true;
+    }
+    text_init(&text);
+    text_append(&text, known.answer, known.answer_bytes);
+    free(known.answer);
+    job->finish(job, &text, "application/json", learner->generation_base + (int64_t)known.generation,
+                &problem);
+    return true;
+}
+
+static bool may_change(struct learner *learner, const struct learn_job *job,
+                       struct problem *problem)
+{
+    int64_t newest = learner->generation_base + (int64_t)learner->generation;
+
+    if (learner->state != LEARNER_READY)
+        return problem_set(problem, learner->reason.status, learner->reason.reason, "%s",
+                           learner->reason.text);
+    if (!learner->config.enabled)
+        return problem_set(problem, 409, "learning_disabled",
+                           "learning is off for model '%s' (training.enabled in its config.json)",
+                           learner->entry->name);
+    if (job->if_match >= 0 && job->if_match != newest)
+        return problem_set(problem, 412, "generation_moved",
+                           "If-Match is %" PRId64 ", the generation is %" PRId64, job->if_match,
+                           newest);
+    return learner_store(learner, problem);
+}
+
+static bool key_is_in_group(const struct group *group, const struct learn_job *job)
+{
+    for (int i = 0; i < group->n_updates && job->key != NULL; i++)
+        if (group->updates[i].job->key != NULL &&
+            strcmp(group->updates[i].job->key, job->key) == 0)
+            return true;
+    return false;
+}
+
+static void change(struct learner *learner, struct group *group, struct learn_job *job)
+{
+    struct learner_update *update;
+    struct problem problem = {0};
+    bool good;
+
+    /* What a key was answered, and where a roll back begins, is known once the group is committed. */
+    if (job->kind == LEARN_JOB_ROLLBACK || key_is_in_group(group, job))
+        commit(learner, group);
+    if (learner->state == LEARNER_READY && learner->stored && answer_known_key(learner, job))
+        return;
+    if (!may_change(learner, job, &problem)) {
+        answer_problem(job, &problem);
+        return;
+    }
+    if (!group->n_updates)
+        group->begun_ns = clock_now_ns();
+    update = &group->updates[group->n_updates];
+    good = job->kind == LEARN_JOB_ROLLBACK ? learner_roll_back(learner, job, update, &problem)
+                                           : learner_step(learner, job, update, &problem);
+    if (!good) {
+        learner_update_finish(update);
+        answer_problem(job, &problem);
+        return;
+    }
+    group->n_updates++;
+    if (group->n_updates == LEARNER_GROUP_MAX || job->kind == LEARN_JOB_ROLLBACK ||
+        clock_now_ns() - group->begun_ns > (uint64_t)GROUP_NS_MAX)
+        commit(learner, group);
+}
+
+/* True if nobody waits for the job any more; then it has been answered. */
+static bool drop_late(struct learn_job *job)
+{
+    struct problem problem = {0};
+
+    if (job->is_abandoned != NULL && job->is_abandoned(job))
+        problem_set(&problem, 499, "client_gone", "the client has gone");
+    else if (clock_now_ns() > job->deadline_ns)
+        problem_set(&problem, 504, "deadline", "the deadline passed before the update was computed");
+    if (problem.status == 0)
+        return false;
+    answer_problem(job, &problem);
+    return true;
+}
+
+static struct learn_job *take(struct learner *learner, bool wait)
+{
+    struct learn_job *job;
+
+    pthread_mutex_lock(&learner->lock);
+    while (wait && learner->first == NULL && !learner->closing)
+        pthread_cond_wait(&learner->wake, &learner->lock);
+    job = learner->first;
+    if (job != NULL) {
+        learner->first = job->next;
+        if (learner->first == NULL)
+            learner->last = &learner->first;
+        learner->n_queued--;
+    }
+    pthread_mutex_unlock(&learner->lock);
+    return job;
+}
+
+static void serve(struct learner *learner)
+{
+    struct group *group = calloc(1, sizeof(*group));
+    struct problem problem = {0};
+    struct learn_job *job;
+
+    problem_set(&problem, 507, "no_memory", "no memory to learn");
+    while ((job = take(learner, group == NULL || group->n_updates == 0)) != NULL ||
+           (group != NULL && group->n_updates > 0)) {
+        if (job == NULL) {
+            commit(learner, group);
+        } else if (group == NULL) {
+            answer_problem(job, &problem);
+        } else if (!drop_late(job)) {
+            if (is_change(job)) {
+                change(learner, group, job);
+            } else {
+                commit(learner, group);
+                if (learner->ahead)
+                    answer_problem(job, &learner->reason);
+                else
+                    learner_answer(learner, job);
+            }
+        }
+    }
+    free(group);
+}
+
+static void refuse_all(struct learner *learner)
+{
+    struct learn_job *job;
+
+    while ((job = take(learner, true)) != NULL)
+        answer_problem(job, &learner->reason);
+}
+
+static void *learner_main(void *arg)
+{
+    struct learner *learner = arg;
+    struct problem problem = {0};
+    bool good;
+
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), TRAINING_NICENESS);
+    good = learner_open(learner, &problem);
+    pthread_mutex_lock(&learner->lock);
+    if (!good) {
+        learner->reason = problem;
+        learner->state = LEARNER_FAILED;
+    } else if (learner->state == LEARNER_OPENING) {
+        learner->state = LEARNER_READY;
+    }
+    pthread_cond_broadcast(&learner->opened);
+    pthread_mutex_unlock(&learner->lock);
+    if (!good) {
+        log_write(learner->log, LOG_LEVEL_WARNING, "model does not learn",
+                  "model=%s version=%s reason=%s", learner->entry->name, learner->entry->version,
+                  problem.text);
+        refuse_all(learner);
+    } else {
+        serve(learner);
+    }
+    learner_close(learner);
+    return NULL;
+}
+
+struct learner *learner_create(const struct learner_params *params)
+{
+    struct learner *learner = calloc(1, sizeof(*learner));
+
+    if (learner == NULL)
+        return NULL;
+    learner->entry = model_entry_ref(params->entry);
+    learner->config = *params->config;
+    learner->options = params->options;
+    learner->log = params->log;
+    learner->last = &learner->first;
+    learner->dir.fd = -1;
+    pthread_mutex_init(&learner->lock, NULL);
+    pthread_cond_init(&learner->wake, NULL);
+    pthread_cond_init(&learner->opened, NULL);
+    learner->state_path = strdup(params->state_path);
+    if (learner->state_path != NULL &&
+        pthread_create(&learner->thread, NULL, learner_main, learner) == 0)
+        return learner;
+    model_entry_unref(learner->entry);
+    free(learner->state_path);
+    free(learner);
+    return NULL;
+}
+
+bool learner_wait(struct learner *learner, struct engine_error *err)
+{
+    bool good;
+
+    pthread_mutex_lock(&learner->lock);
+    while (learner->state == LEARNER_OPENING)
+        pthread_cond_wait(&learner->opened, &learner->lock);
+    good = learner->state != LEARNER_FAILED;
+    if (!good)
+        engine_error_set(err, ENGINE_IO, "what it has learnt cannot be recovered: %s",
+                         learner->reason.text);
+    pthread_mutex_unlock(&learner->lock);
+    return good;
+}
+
+bool learner_submit(struct learner *learner, struct learn_job *job, struct problem *problem)
+{
+    bool good = true;
+
+    pthread_mutex_lock(&learner->lock);
+    if (learner->closing)
+        good = problem_set(problem, 503, "closing", "the model is being unloaded");
+    else if (learner->n_queued >= LEARNER_QUEUE_MAX)
+        good = problem_set(problem, 503, "queue_full", "%d updates wait for model '%s' already",
+                           learner->n_queued, job->entry->name);
+    if (good) {
+        job->next = NULL;
+        *learner->last = job;
+        learner->last = &job->next;
+        learner->n_queued++;
+        pthread_cond_signal(&learner->wake);
+    } else if (problem->retry_after_s == 0) {
+        problem->retry_after_s = 1;
+    }
+    pthread_mutex_unlock(&learner->lock);
+    return good;
+}
+
+void learner_destroy(struct learner *learner)
+{
+    if (learner == NULL)
+        return;
+    pthread_mutex_lock(&learner->lock);
+    learner->closing = true;
+    pthread_cond_broadcast(&learner->wake);
+    pthread_mutex_unlock(&learner->lock);
+    pthread_join(learner->thread, NULL);
+    model_entry_unref(learner->entry);
+    pthread_cond_destroy(&learner->wake);
+    pthread_cond_destroy(&learner->opened);
+    pthread_mutex_destroy(&learner->lock);
+    free(learner->state_path);
+    free(learner);
+}

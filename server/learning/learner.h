@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/learning/learner.h - one served model version that learns: a thread of its own with the trainer,
+ * the journal and the checkpoints. What network threads send it queues; what is in the queue together
+ * shares one commit.
+ *
+ * The order of an update is the promise: checked, scored by the weights that serve, computed beside
+ * them, guarded, written to the journal and synced, published, acknowledged. What is not acknowledged
+ * has either happened whole or not at all.
+ *
+ * Once a write has failed the learner is latched: updates get 503 until a restart, predictions go on.
+ * Where recovery finds damage, the last state that holds is served and updates get 503 as well. */
+#ifndef SERVER_LEARNING_LEARNER_H
+#define SERVER_LEARNING_LEARNER_H
+
+#include "engine/engine.h"
+#include "proto/problem.h"
+#include "proto/text.h"
+#include "server/learning/digest.h"
+#include "server/learning/learn_config.h"
+#include "server/serving/registry.h"
+
+struct learner;
+
+enum learn_kind {
+    LEARN_JOB_FINETUNE,            /* inputs, targets, rate, key */
+    LEARN_JOB_EVALUATE,            /* inputs, targets */
+    LEARN_JOB_GENERATIONS,         /* first: below which generation (0: from the newest); count */
+    LEARN_JOB_ROLLBACK,            /* first: to which generation; key */
+    LEARN_JOB_EXPORT
+};
+
+/* What a learner is asked for. Its owner is the handler until learner_submit(), the learner until `finish` is
+ * called, the callee afterwards. */
+struct learn_job {
+    enum learn_kind kind;
+    struct model_entry *entry;     /* a reference */
+    struct tensor *inputs;         /* one for each model input, in the model's order */
+    int n_targets;
+    struct tensor *targets;
+    const char *const *target_names;
+    int64_t rows;
+    double rate;                   /* NaN: the config's */
+    const char *key;               /* Idempotency-Key, or NULL */
+    struct digest body;            /* of the request, with the key */
+    int64_t if_match;              /* generation that must be the newest; -1: any */
+    int64_t first, count;
+    const char *principal;         /* who asks, or NULL */
+    uint64_t deadline_ns;          /* CLOCK_MONOTONIC */
+    bool (*is_abandoned)(const struct learn_job *job);
+    /* On the learner's thread, once. problem->status 0: `body` is the answer (its memory may be taken),
+     * computed from or leading to `generation`. */
+    void (*finish)(struct learn_job *job, struct text *body, const char *content_type,
+                   int64_t generation, const struct problem *problem);
+    struct learn_job *next;        /* the learner's */
+};
+
+struct learner_params {
+    struct model_entry *entry;     /* a reference is taken */
+    const struct learn_config *config;   /* copied */
+    const char *state_path;
+    const struct options *options;
+    struct log *log;
+};
+
+/* True if something has been learnt on this version of the model and is to be recovered before it serves.
+ * Reads the directory only. */
+bool learner_has_state(const char *state_path, const struct model_entry *entry);
+
+/* Starts the thread, which opens the model, the journal and the newest state. NULL when out of memory. */
+struct learner *learner_create(const struct learner_params *params);
+/* Waits until it is open; what was learnt before is published then. False sets `err`: the state cannot be
+ * recovered at all, and the model should not serve without it. */
+bool learner_wait(struct learner *learner, struct engine_error *err);
+/* Takes the job over. False (untouched, `problem` set: 503) when it is closing or the queue is full. */
+bool learner_submit(struct learner *learner, struct learn_job *job, struct problem *problem);
+/* Finishes what is queued, writes a checkpoint, ends the thread and lets the entry go. */
+void learner_destroy(struct learner *learner);
+
+#endif

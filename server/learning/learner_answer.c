@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Answers: what an update or an evaluation measured, lineage, the model as a file. */
+#include "server/learning/learner_private.h"
+
+#include "engine/onnx/onnx_splice.h"
+#include "engine/train/evaluation.h"
+#include "proto/learn_message.h"
+#include "server/status_map.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RANKING_BYTES_MAX = 64 << 20, GENERATIONS_MAX = 1000 };
+
+static void reply(struct learn_job *job, struct text *body, const char *content_type,
+                  int64_t generation)
+{
+    struct problem problem = {0};
+
+    if (body->failed) {
+        text_free(body);
+        problem_set(&problem, 507, "no_memory", "no memory for the answer");
+        body = NULL;
+    }
+    job->finish(job, body, content_type, generation, &problem);
+}
+
+static void fail(struct learn_job *job, const struct problem *problem)
+{
+    job->finish(job, NULL, NULL, -1, problem);
+}
+
+static int64_t served_generation(const struct learner *learner)
+{
+    return learner->generation_base + (int64_t)learner->generation;
+}
+
+/* Scores in rows of classes or values, as evaluation.h wants them. */
+static bool task_of(const struct learner *learner, struct evaluation_options *options)
+{
+    const struct loss_form *form = trainer_loss_form(learner->trainer, 0);
+    const struct tensor *values = trainer_value(learner->trainer, 0);
+    int64_t width;
+
+    if (values == NULL || values->shape.rank != 2)
+        return false;
+    width = values->shape.dims[1];
+    *options = (struct evaluation_options){.outputs = (int)width, .logits = true,
+                                           .ignores = form->ignores,
+                                           .ignored = form->ignore_index};
+    if (form->kind == LOSS_CE && width >= 2 && (form->class_axis == 1 || form->class_axis == -1))
+        options->task = EVALUATION_CLASSES;
+    else if (form->kind == LOSS_BCE && width == 1)
+        options->task = EVALUATION_BINARY;
+    else if (form->kind != LOSS_CE && form->kind != LOSS_BCE)
+        options->task = EVALUATION_VALUES;
+    else
+        return false;
+    return width <= EVALUATION_OUTPUTS_MAX;
+}
+
+/* The metrics that have a value; none where scores and targets are no table of rows. */
+static int measure(const struct learner *learner, const struct learn_job *job, bool ranking,
+                   struct learn_metric metrics[METRIC_COUNT])
+{
+    struct evaluation_options options;
+    struct evaluation_result result;
+    struct engine_error err = {0};
+    struct evaluation *evaluation;
+    int count = 0;
+
+    if (job->n_targets < 1 || !task_of(learner, &options))
+        return 0;
+    options.ranking_bytes_max = ranking ? RANKING_BYTES_MAX : 0;
+    evaluation = evaluation_create(&options, &err);
+    if (evaluation != NULL &&
+        evaluation_add(evaluation, trainer_value(learner->trainer, 0), &job->targets[0], NULL,
+                       trainer_value(learner->trainer, 0)->shape.dims[0], &err) == ENGINE_OK &&
+        evaluation_measure(evaluation, &result, &err) == ENGINE_OK) {
+        for (int i = 0; i < METRIC_COUNT; i++)
+            if (isfinite(result.values[i]) && (ranking || i == METRIC_ACCURACY || i == METRIC_MAE))
+                metrics[count++] = (struct learn_metric){
+                    evaluation_metric_name((enum evaluation_metric)i), result.values[i]};
+    }
+    evaluation_destroy(evaluation);
+    return count;
+}
+
+void learner_encode(const struct learner *learner, const struct learn_job *job, double loss,
+                    int64_t generation, int durable, struct text *text)
+{
+    struct learn_metric metrics[METRIC_COUNT];
+    struct learn_response response = {
+        .model_name = job->entry->name,
+        .model_version = job->entry->version,
+        .generation = generation,
+        .durable = durable,
+        .loss = loss,
+        .examples = job->kind == LEARN_JOB_ROLLBACK ? 0 : job->rows,
+        .metrics = metrics,
+    };
+
+    if (!isnan(loss))
+        response.n_metrics = measure(learner, job, job->kind == LEARN_JOB_EVALUATE, metrics);
+    learn_response_encode(&response, text);
+}
+
+static void evaluate(struct learner *learner, struct learn_job *job)
+{
+    struct trainer_batch batch = {job->inputs, job->targets, -1};
+    struct engine_error err = {0};
+    struct problem problem = {0};
+    struct text text;
+    double loss;
+
+    if (job->n_targets != trainer_n_losses(learner->trainer)) {
+        problem_set(&problem, 422, "wrong_targets", "%d targets, model '%s' has %d losses",
+                    job->n_targets, job->entry->name, trainer_n_losses(learner->trainer));
+        fail(job, &problem);
+        return;
+    }
+    if (trainer_evaluate(learner->trainer, &batch, &loss, &err) != ENGINE_OK) {
+        if (err.status == ENGINE_BAD_INPUT)
+            problem_set(&problem, 422, "bad_example", "%s", err.text);
+        problem_from_engine(&problem, &err);
+        fail(job, &problem);
+        return;
+    }
+    text_init(&text);
+    learner_encode(learner, job, loss, served_generation(learner), -1, &text);
+    reply(job, &text, "application/json", served_generation(learner));
+}
+
+/* What learns takes the place of what the file had; all else in it stays, byte for byte. */
+static void export(struct learner *learner, struct learn_job *job)
+{
+    int count = trainer_n_entries(learner->trainer);
+    struct onnx_change *changes = calloc((size_t)count + 1, sizeof(*changes));
+    struct onnx_splice splice = {.bytes = learner->file, .size = learner->file_bytes, .dir_fd = -1,
+                                 .changes = changes};
+    struct engine_error err = {0};
+    struct problem problem = {0};
+    void *bytes = NULL;
+    size_t size = 0;
+    struct text text;
+
+    for (int i = 0; i < count && changes != NULL; i++) {
+        struct trainer_entry entry = trainer_entry(learner->trainer, i);
+
+        if (entry.part == TRAINER_WEIGHT || entry.part == TRAINER_STATISTIC)
+            changes[splice.n_changes++] = (struct onnx_change){entry.name, entry.tensor};
+    }
+    if (changes == NULL || onnx_splice(&splice, &bytes, &size, &err) != ENGINE_OK) {
+        if (changes == NULL)
+            problem_set(&problem, 507, "no_memory", "no memory for the model");
+        else
+            problem_from_engine(&problem, &err);
+        free(changes);
+        fail(job, &problem);
+        return;
+    }
+    free(changes);
+    text_init(&text);
+    text_append(&text, bytes, size);
+    free(bytes);
+    reply(job, &text, "application/octet-stream", served_generation(learner));
+}
+
+struct listing {
+    const struct learner *learner;
+    struct text text;
+    int64_t count;
+};
+
+static bool list_row(void *arg, const struct journal_row *row, size_t n_erased)
+{
+    struct listing *listing = arg;
+    struct text *text = &listing->text;
+    char hex[DIGEST_TEXT_BYTES + 1];
+
+    text_printf(text,
+                "%s{\"generation\":%" PRId64 ",\"kind\":\"%s\",\"time_ms\":%" PRId64
+                ",\"examples\":%zu,\"erased\":%zu,\"digest\":\"%s\"",
+                listing->count++ > 0 ? "," : "",
+                listing->learner->generation_base + (int64_t)row->generation,
+                journal_kind_name(row->kind), row->time_ms, row->n_examples, n_erased,
+                digest_hex(&row->state, hex));
+    if (row->kind == JOURNAL_ROLLBACK)
+        text_printf(text, ",\"to\":%" PRId64,
+                    listing->learner->generation_base + (int64_t)row->first);
+    if (row->principal != NULL && row->principal[0] != '\0') {
+        text_puts(text, ",\"principal\":");
+        text_json_string(text, row->principal, strlen(row->principal));
+    }
+    text_puts(text, "}");
+    return !text->failed;
+}
+
+static void list_generations(struct learner *learner, struct learn_job *job)
+{
+    struct listing listing = {.learner = learner};
+    struct storage_fault fault = {0};
+    struct problem problem = {0};
+    char hex[DIGEST_TEXT_BYTES + 1];
+    int64_t limit = job->count > 0 && job->count < GENERATIONS_MAX ? job->count : GENERATIONS_MAX;
+    int64_t before = job->first > learner->generation_base ? job->first - learner->generation_base
+                                                           : 0;
+
+    text_init(&listing.text);
+    text_puts(&listing.text, "{\"model_name\":");
+    text_json_string(&listing.text, job->entry->name, strlen(job->entry->name));
+    text_puts(&listing.text, ",\"model_version\":");
+    text_json_string(&listing.text, job->entry->version, strlen(job->entry->version));
+    text_printf(&listing.text, ",\"generation\":%" PRId64 ",\"base\":{\"generation\":%" PRId64
+                ",\"sha256\":\"%s\"},\"generations\":[",
+                served_generation(learner), learner->generation_base,
+                digest_hex(&learner->base, hex));
+    if (learner->journal != NULL && !(job->first > 0 && before == 0) &&
+        journal_lineage(learner->journal, (uint64_t)before, (size_t)limit, list_row, &listing,
+                        &fault) != STORAGE_OK) {
+        text_free(&listing.text);
+        problem_from_fault(&problem, &fault);
+        fail(job, &problem);
+        return;
+    }
+    text_puts(&listing.text, "]}");
+    reply(job, &listing.text, "application/json", served_generation(learner));
+}
+
+void learner_answer(struct learner *learner, struct learn_job *job)
+{
+    if (job->kind == LEARN_JOB_EVALUATE)
+        evaluate(learner, job);
+    else if (job->kind == LEARN_JOB_EXPORT)
+        export(learner, job);
+    else
+        list_generations(learner, job);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/learning/learner_private.h - what is inside a learner, for learner*.c. But for the queue, all
+ * of it belongs to the learner's thread. */
+#ifndef SERVER_LEARNING_LEARNER_PRIVATE_H
+#define SERVER_LEARNING_LEARNER_PRIVATE_H
+
+#include "engine/train/trainer.h"
+#include "server/learning/checkpoint.h"
+#include "server/learning/journal.h"
+#include "server/learning/learner.h"
+#include "server/learning/recovery.h"
+
+#include <pthread.h>
+
+enum { LEARNER_QUEUE_MAX = 1024, LEARNER_GROUP_MAX = 64, LEARNER_METRICS_MAX = 8 };
+
+enum learner_state {
+    LEARNER_OPENING,
+    LEARNER_READY,
+    LEARNER_READ_ONLY,             /* serves what holds; `reason` says what is damaged or has failed */
+    LEARNER_FAILED                 /* could not be opened at all */
+};
+
+struct learner {
+    struct model_entry *entry;
+    struct learn_config config;
+    char *state_path;
+    const struct options *options;
+    struct log *log;
+    pthread_t thread;
+    pthread_mutex_t lock;          /* of what follows */
+    pthread_cond_t wake, opened;
+    struct learn_job *first, **last;
+    int n_queued;
+    bool closing;
+    enum learner_state state;
+    struct problem reason;         /* why not READY */
+
+    /* The thread's own. */
+    struct model *model;           /* unoptimised */
+    struct trainer *trainer;
+    void *file;                    /* the model file's bytes */
+    size_t file_bytes;
+    struct digest base;
+    struct storage_dir dir;
+    bool stored;                   /* dir and journal are open */
+    bool ahead;                    /* the trainer holds what the journal has refused: nobody may see it */
+    struct journal *journal;
+    int64_t generation_base;       /* served generation = this + the journal's */
+    uint64_t generation;           /* the journal's, steps of the open group included */
+    uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
+    struct journal_options journal_options;
+};
+
+/* An update that has been computed and waits for its group's commit. */
+struct learner_update {
+    struct learn_job *job;
+    struct journal_row row;        /* its memory is in `memory` */
+    struct text answer;
+    void *memory;
+    char *settings;
+};
+
+/* learner_open.c */
+bool learner_open(struct learner *learner, struct problem *problem);
+void learner_close(struct learner *learner);
+/* The journal, made if nothing has been learnt before. */
+bool learner_store(struct learner *learner, struct problem *problem);
+bool learner_publish(struct learner *learner, struct problem *problem);
+bool learner_checkpoint(struct learner *learner);
+struct digest learner_digest(const struct learner *learner);
+struct recovery_trainer learner_recovery(struct learner *learner);
+void learner_latch(struct learner *learner, const struct storage_fault *fault);
+void problem_from_fault(struct problem *problem, const struct storage_fault *fault);
+
+/* learner_step.c: computes the update and commits it to the trainer, not to the journal. */
+bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                  struct problem *problem);
+void learner_update_finish(struct learner_update *update);
+/* Rolls back to job->first; likewise. */
+bool learner_roll_back(struct learner *learner, struct learn_job *job,
+                       struct learner_update *update, struct problem *problem);
+/* Applies a row of the journal again. */
+enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
+                                   struct storage_fault *fault);
+
+/* learner_answer.c: jobs that change nothing. */
+void learner_answer(struct learner *learner, struct learn_job *job);
+/* Loss and metrics of a step or an evaluation as a JSON body. */
+void learner_encode(const struct learner *learner, const struct learn_job *job, double loss,
+                    int64_t generation, int durable, struct text *text);
+
+/* learn_row.c: settings and examples of a row, and back. */
+char *learn_row_settings(const struct learn_job *job, double rate);
+/* One example for each row of a batchable model; memory in `ret_memory`, freed by the caller. */
+bool learn_row_examples(const struct learn_job *job, struct journal_row *row, void **ret_memory);
+/* Tensors as they were, without erased examples, in memory that the caller frees. */
+struct learn_replay {
+    int n_inputs, n_targets;
+    struct tensor *inputs, *targets;
+    int64_t rows;
+    double rate;
+    void *memory;
+};
+void learn_replay_finish(struct learn_replay *replay);
+bool learn_row_replay(const struct journal_row *row, struct learn_replay *ret,
+                      struct storage_fault *fault);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What changes weights: one update, a roll back, and the same again from the journal's rows. */
+#include "server/learning/learner_private.h"
+
+#include "server/options.h"
+#include "server/status_map.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Targets in the order of the losses: by the output's name; a model with one loss takes its one target
+ * whatever it is called. */
+static bool order_targets(const struct learner *learner, struct learn_job *job,
+                          struct tensor *ordered, struct problem *problem)
+{
+    int count = trainer_n_losses(learner->trainer);
+
+    if (job->n_targets != count)
+        return problem_set(problem, 422, "wrong_targets", "%d targets, model '%s' learns from %d",
+                           job->n_targets, job->entry->name, count);
+    for (int i = 0; i < count; i++) {
+        const char *name = trainer_loss_output(learner->trainer, i);
+        int found = count == 1 ? 0 : -1;
+
+        for (int k = 0; k < count && found < 0; k++)
+            if (strcmp(job->target_names[k], name) == 0)
+                found = k;
+        if (found < 0)
+            return problem_set(problem, 422, "wrong_targets", "no target for output '%.128s'", name);
+        ordered[i] = job->targets[found];
+    }
+    memcpy(job->targets, ordered, (size_t)count * sizeof(*ordered));
+    return true;
+}
+
+/* A label out of range, a shape that does not fit: the request was well formed, but cannot be learnt. */
+static bool refuse(struct problem *problem, const struct engine_error *err)
+{
+    if (err->status == ENGINE_BAD_INPUT)
+        return problem_set(problem, 422, "bad_example", "%s", err->text);
+    problem_from_engine(problem, err);
+    return false;
+}
+
+static bool take_step(struct learner *learner, struct learn_job *job, double rate,
+                      struct trainer_result *result, struct problem *problem)
+{
+    struct trainer_batch batch = {.inputs = job->inputs, .targets = job->targets, .rate = rate};
+    struct engine_error err = {0};
+
+    if (rate > learner->config.learning_rate_max)
+        return problem_set(problem, 422, "rate_too_large",
+                           "parameters.learning_rate is %g, at most %g is allowed", rate,
+                           learner->config.learning_rate_max);
+    if (job->rows > learner->config.examples_max)
+        return problem_set(problem, 413, "too_many_examples",
+                           "%" PRId64 " examples in one update, at most %" PRId64 " are allowed",
+                           job->rows, learner->config.examples_max);
+    if (trainer_step(learner->trainer, &batch, result, &err) != ENGINE_OK)
+        return refuse(problem, &err);
+    if (result->verdict != TRAINER_LEARNED)
+        return problem_set(problem, 422, "diverged",
+                           "the update is refused and has changed nothing: %s (loss %g, gradient "
+                           "norm %g)",
+                           trainer_verdict_text(result->verdict), result->loss,
+                           result->gradient_norm);
+    return true;
+}
+
+/* The journal has room; asked before the trainer moves on. */
+static bool has_room(struct learner *learner, const struct journal_row *row,
+                     struct problem *problem)
+{
+    struct storage_fault fault = {0};
+
+    if (journal_room(learner->journal, journal_cost(row, 1), &fault) == STORAGE_OK)
+        return true;
+    problem_from_fault(problem, &fault);
+    return false;
+}
+
+/* The rest of the row, now that the trainer holds its outcome. */
+static void fill_row(struct learner *learner, struct learner_update *update)
+{
+    struct journal_row *row = &update->row;
+
+    row->generation = ++learner->generation;
+    row->time_ms = now_ms();
+    row->seed = (uint64_t)learner->config.seed;
+    row->principal = update->job->principal;
+    row->settings = update->settings;
+    row->state = learner_digest(learner);
+    row->key = update->job->key;
+    row->body = update->job->body;
+}
+
+static void take_answer(struct learner_update *update)
+{
+    if (update->job->key == NULL)
+        return;
+    update->row.answer = update->answer.data;
+    update->row.answer_bytes = update->answer.length;
+}
+
+bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                  struct problem *problem)
+{
+    double rate = isnan(job->rate) ? learner->config.learning_rate : job->rate;
+    struct tensor ordered[LEARNER_METRICS_MAX];
+    struct trainer_result result = {0};
+
+    *update = (struct learner_update){.job = job};
+    text_init(&update->answer);
+    update->row.kind = JOURNAL_FINETUNE;
+    if (trainer_n_losses(learner->trainer) > LEARNER_METRICS_MAX)
+        return problem_set(problem, 422, "not_trainable", "more than %d losses", LEARNER_METRICS_MAX);
+    if (!order_targets(learner, job, ordered, problem))
+        return false;
+    update->settings = learn_row_settings(job, rate);
+    update->row.settings = update->settings;
+    if (update->settings == NULL || !learn_row_examples(job, &update->row, &update->memory))
+        return problem_set(problem, 507, "no_memory", "no memory for the update");
+    if (!has_room(learner, &update->row, problem) ||
+        !take_step(learner, job, rate, &result, problem))
+        return false;
+    learner_encode(learner, job, result.loss,
+                   learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
+    trainer_commit(learner->trainer);
+    fill_row(learner, update);
+    take_answer(update);
+    return true;
+}
+
+void learner_update_finish(struct learner_update *update)
+{
+    text_free(&update->answer);
+    free(update->memory);
+    free(update->settings);
+}
+
+enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
+                                   struct storage_fault *fault)
+{
+    struct trainer_result result = {0};
+    struct engine_error err = {0};
+    struct learn_replay replay;
+    struct trainer_batch batch;
+    enum engine_status status;
+
+    if (row->kind != JOURNAL_FINETUNE && row->kind != JOURNAL_FEEDBACK)
+        return STORAGE_OK; /* a mark, or a change that recovery itself follows */
+    if (!learn_row_replay(row, &replay, fault))
+        return STORAGE_DAMAGED;
+    if (replay.rows == 0) { /* all of it has been erased */
+        learn_replay_finish(&replay);
+        return STORAGE_OK;
+    }
+    if (replay.n_inputs != model_n_inputs(learner->model) ||
+        replay.n_targets != trainer_n_losses(learner->trainer)) {
+        learn_replay_finish(&replay);
+        return storage_fault_set(fault, STORAGE_OTHER_MODEL, journal_file, row->generation,
+                                 "the row has %d inputs and %d targets", replay.n_inputs,
+                                 replay.n_targets);
+    }
+    batch = (struct trainer_batch){replay.inputs, replay.targets, replay.rate};
+    status = trainer_step(learner->trainer, &batch, &result, &err);
+    if (status == ENGINE_OK && result.verdict == TRAINER_LEARNED)
+        trainer_commit(learner->trainer);
+    learn_replay_finish(&replay);
+    if (status == ENGINE_OK && result.verdict == TRAINER_LEARNED)
+        return STORAGE_OK;
+    return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row->generation,
+                             "the update cannot be applied again: %s",
+                             status != ENGINE_OK ? err.text : trainer_verdict_text(result.verdict));
+}
+
+/* The settings of a roll back say nothing but that it is one: the row's `first` has the rest. */
+bool learner_roll_back(struct learner *learner, struct learn_job *job,
+                       struct learner_update *update, struct problem *problem)
+{
+    int64_t wanted = job->first - learner->generation_base;
+    struct recovery_trainer trainer = learner_recovery(learner);
+    struct recovery_goal goal = {.to = (uint64_t)wanted};
+    struct storage_fault fault = {0};
+
+    *update = (struct learner_update){.job = job};
+    text_init(&update->answer);
+    if (wanted < 0 || (uint64_t)wanted > learner->generation)
+        return problem_set(problem, 404, "unknown_generation",
+                           "there is no generation %" PRId64 ", the newest is %" PRId64, job->first,
+                           learner->generation_base + (int64_t)learner->generation);
+    update->row.kind = JOURNAL_ROLLBACK;
+    update->row.first = (uint64_t)wanted;
+    update->settings = strdup("{}");
+    update->row.settings = update->settings;
+    if (update->settings == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory for the roll back");
+    if (!has_room(learner, &update->row, problem))
+        return false;
+    if (recovery_rebuild(&learner->dir, learner->journal,
+                         (size_t)learner->options->model_bytes_max * 4, &trainer, &goal,
+                         &fault) != STORAGE_OK) {
+        /* The trainer may stand anywhere now: back to the newest. */
+        struct storage_fault worse = {0};
+
+        goal.to = learner->generation;
+        problem_from_fault(problem, &fault);
+        if (recovery_rebuild(&learner->dir, learner->journal,
+                             (size_t)learner->options->model_bytes_max * 4, &trainer, &goal,
+                             &worse) != STORAGE_OK)
+            learner_latch(learner, &worse);
+        return false;
+    }
+    fill_row(learner, update);
+    learner_encode(learner, job, NAN, learner->generation_base + (int64_t)learner->generation, 1,
+                   &update->answer);
+    take_answer(update);
+    return true;
+}
