@@ -27,36 +27,37 @@ void move_push(struct move *move, int64_t dim, int64_t to_stride, int64_t from_s
     move->rank++;
 }
 
-/* One set of loops for each element size. `transpose` walks tiles so that both sides stay in the
- * first-level cache: `to` is contiguous in columns, `from` in rows. */
-#define PLANE_LOOPS(T) \
-    static void copy_##T(const struct plane *p, void *to_void, const void *from_void) \
+/* One set of loops for each element size, and one that adds. `transpose` walks tiles so that both
+ * sides stay in the first-level cache: `to` is contiguous in columns, `from` in rows. */
+#define PLANE_LOOPS(name, T, ASSIGN) \
+    static void copy_##name(const struct plane *p, void *to_void, const void *from_void) \
     { \
         T *to = to_void; \
         const T *from = from_void; \
         for (int64_t r = 0; r < p->rows; r++) \
             for (int64_t c = 0; c < p->columns; c++) \
-                to[r * p->row_to + c] = from[r * p->row_from + c]; \
+                to[r * p->row_to + c] ASSIGN from[r * p->row_from + c]; \
     } \
-    static void repeat_##T(const struct plane *p, void *to_void, const void *from_void) \
+    static void repeat_##name(const struct plane *p, void *to_void, const void *from_void) \
     { \
         T *to = to_void; \
         const T *from = from_void; \
         for (int64_t r = 0; r < p->rows; r++) { \
             const T item = from[r * p->row_from]; \
             for (int64_t c = 0; c < p->columns; c++) \
-                to[r * p->row_to + c] = item; \
+                to[r * p->row_to + c] ASSIGN item; \
         } \
     } \
-    static void strided_##T(const struct plane *p, void *to_void, const void *from_void) \
+    static void strided_##name(const struct plane *p, void *to_void, const void *from_void) \
     { \
         T *to = to_void; \
         const T *from = from_void; \
         for (int64_t r = 0; r < p->rows; r++) \
             for (int64_t c = 0; c < p->columns; c++) \
-                to[r * p->row_to + c * p->column_to] = from[r * p->row_from + c * p->column_from]; \
+                to[r * p->row_to + c * p->column_to] \
+                    ASSIGN from[r * p->row_from + c * p->column_from]; \
     } \
-    static void transpose_##T(const struct plane *p, void *to_void, const void *from_void) \
+    static void transpose_##name(const struct plane *p, void *to_void, const void *from_void) \
     { \
         T *to = to_void; \
         const T *from = from_void; \
@@ -66,10 +67,12 @@ void move_push(struct move *move, int64_t dim, int64_t to_stride, int64_t from_s
                 const int64_t c1 = c0 + TILE < p->columns ? c0 + TILE : p->columns; \
                 for (int64_t r = r0; r < r1; r++) \
                     for (int64_t c = c0; c < c1; c++) \
-                        to[r * p->row_to + c] = from[r + c * p->column_from]; \
+                        to[r * p->row_to + c] ASSIGN from[r + c * p->column_from]; \
             } \
         } \
-    } \
+    }
+
+#define FILL_LOOP(T) \
     static void fill_##T(void *to_void, int64_t count, const void *item_void) \
     { \
         T *to = to_void; \
@@ -79,18 +82,23 @@ void move_push(struct move *move, int64_t dim, int64_t to_stride, int64_t from_s
             to[i] = item; \
     }
 
+#define COPY_LOOPS(T) \
+    PLANE_LOOPS(T, T, =) \
+    FILL_LOOP(T)
+
 typedef struct u128 uint128_bits_t;
-PLANE_LOOPS(uint8_t)
-PLANE_LOOPS(uint16_t)
-PLANE_LOOPS(uint32_t)
-PLANE_LOOPS(uint64_t)
-PLANE_LOOPS(uint128_bits_t)
+COPY_LOOPS(uint8_t)
+COPY_LOOPS(uint16_t)
+COPY_LOOPS(uint32_t)
+COPY_LOOPS(uint64_t)
+COPY_LOOPS(uint128_bits_t)
+PLANE_LOOPS(add, float, +=)
 
 typedef void plane_fn(const struct plane *plane, void *to, const void *from);
 
 struct element_loops {
     plane_fn *copy, *repeat, *strided, *transpose;
-    void (*fill)(void *to, int64_t count, const void *item);
+    void (*fill)(void *to, int64_t count, const void *item);   /* NULL: they add */
 };
 
 #define LOOPS_OF(T) { copy_##T, repeat_##T, strided_##T, transpose_##T, fill_##T }
@@ -98,6 +106,9 @@ static const struct element_loops loops_by_log2[] = {
     LOOPS_OF(uint8_t), LOOPS_OF(uint16_t), LOOPS_OF(uint32_t), LOOPS_OF(uint64_t),
     LOOPS_OF(uint128_bits_t),
 };
+
+static const struct element_loops adding_loops = {copy_add, repeat_add, strided_add, transpose_add,
+                                                   NULL};
 
 static const struct element_loops *find_loops(size_t element_bytes)
 {
@@ -175,7 +186,7 @@ static void run_plane(const struct plane *plane, const struct element_loops *loo
     if (transposed) {
         loops->transpose(plane, to, from);
     } else if (plane->column_to == 1 && plane->column_from == 1) {
-        if (row_bytes < MEMCPY_BYTES_MIN) {
+        if (row_bytes < MEMCPY_BYTES_MIN || loops->fill == NULL) {
             loops->copy(plane, to, from);
             return;
         }
@@ -189,9 +200,9 @@ static void run_plane(const struct plane *plane, const struct element_loops *loo
     }
 }
 
-void move_run(const struct move *move, size_t element_bytes, void *to, const void *from)
+static void run(const struct move *move, const struct element_loops *loops, size_t element_bytes,
+                void *to, const void *from)
 {
-    const struct element_loops *loops = find_loops(element_bytes);
     const int64_t bytes = (int64_t)element_bytes;
     int64_t index[MOVE_RANK_MAX] = {0};
     struct move m;
@@ -232,4 +243,14 @@ void move_run(const struct move *move, size_t element_bytes, void *to, const voi
             index[d] = 0;
         }
     } while (d >= 0);
+}
+
+void move_run(const struct move *move, size_t element_bytes, void *to, const void *from)
+{
+    run(move, find_loops(element_bytes), element_bytes, to, from);
+}
+
+void move_add_f32(const struct move *move, float *to, const float *from)
+{
+    run(move, &adding_loops, sizeof(*to), to, from);
 }

@@ -26,6 +26,10 @@ void move_push(struct move *move, int64_t dim, int64_t to_stride, int64_t from_s
  * overlap. Nothing is copied when a dimension is zero. */
 void move_run(const struct move *move, size_t element_bytes, void *to, const void *from);
 
+/* The same with floats, each added to what is there. Here a stride of `to` may be zero: a sum, one by
+ * one in the order of the indices. */
+void move_add_f32(const struct move *move, float *to, const float *from);
+
 /* Sets `count` elements to the one at `item`. */
 void move_fill(void *to, int64_t count, size_t element_bytes, const void *item);
 

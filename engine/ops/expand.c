@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/expand.c - elements repeated: Expand, Tile. */
-#include "engine/kernels/move.h"
+#include "engine/ops/moves.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -26,21 +26,30 @@ static enum engine_status expand_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
+struct placed_move expand_move(const void *params, int n_inputs, const struct tensor *const *inputs,
+                               const struct tensor *output)
+{
+    const struct shape *from = &inputs[0]->shape, *to = &output->shape;
+    const int lead = to->rank - from->rank;
+    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
+    struct placed_move placed = {0};
+
+    (void)params;
+    (void)n_inputs;
+    shape_strides(from, from_strides);
+    shape_strides(to, to_strides);
+    for (int d = 0; d < to->rank; d++)
+        move_push(&placed.move, to->dims[d], to_strides[d],
+                  d < lead || from->dims[d - lead] == 1 ? 0 : from_strides[d - lead]);
+    return placed;
+}
+
 static enum engine_status expand_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct tensor *from = call->inputs[0];
-    struct tensor *to = call->outputs[0];
-    const int lead = to->shape.rank - from->shape.rank;
-    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
-    struct move move = {0};
+    struct placed_move placed = expand_move(NULL, call->n_inputs, call->inputs, call->outputs[0]);
 
     (void)err;
-    shape_strides(&from->shape, from_strides);
-    shape_strides(&to->shape, to_strides);
-    for (int d = 0; d < to->shape.rank; d++)
-        move_push(&move, to->shape.dims[d], to_strides[d],
-                  d < lead || from->shape.dims[d - lead] == 1 ? 0 : from_strides[d - lead]);
-    move_run(&move, dtype_size(to->dtype), to->data, from->data);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 
@@ -62,24 +71,31 @@ static enum engine_status tile_infer(struct op_infer *infer, struct engine_error
     return ENGINE_OK;
 }
 
+struct placed_move tile_move(const void *params, int n_inputs, const struct tensor *const *inputs,
+                             const struct tensor *output)
+{
+    const struct shape *from = &inputs[0]->shape, *to = &output->shape;
+    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
+    struct placed_move placed = {0};
+
+    (void)params;
+    (void)n_inputs;
+    shape_strides(from, from_strides);
+    shape_strides(to, to_strides);
+    for (int d = 0; d < to->rank; d++) {
+        move_push(&placed.move, from->dims[d] == 0 ? 0 : to->dims[d] / from->dims[d],
+                  to_strides[d] * from->dims[d], 0);
+        move_push(&placed.move, from->dims[d], to_strides[d], from_strides[d]);
+    }
+    return placed;
+}
+
 static enum engine_status tile_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct tensor *from = call->inputs[0];
-    struct tensor *to = call->outputs[0];
-    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
-    struct move move = {0};
+    struct placed_move placed = tile_move(NULL, call->n_inputs, call->inputs, call->outputs[0]);
 
     (void)err;
-    if (shape_elements(&to->shape) == 0)
-        return ENGINE_OK;
-    shape_strides(&from->shape, from_strides);
-    shape_strides(&to->shape, to_strides);
-    for (int d = 0; d < to->shape.rank; d++) {
-        move_push(&move, to->shape.dims[d] / from->shape.dims[d],
-                  to_strides[d] * from->shape.dims[d], 0);
-        move_push(&move, from->shape.dims[d], to_strides[d], from_strides[d]);
-    }
-    move_run(&move, dtype_size(to->dtype), to->data, from->data);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 

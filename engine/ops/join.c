@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/join.c - tensors put together and taken apart along an axis: Concat, Split. */
-#include "engine/kernels/move.h"
+#include "engine/ops/moves.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -52,27 +52,18 @@ static enum engine_status concat_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-/* Between `whole` and its `part` that begins at `offset` along `axis`. */
-static void copy_part(const struct tensor *whole, const struct tensor *part, int axis,
-                      int64_t offset, bool into_whole)
+struct placed_move part_move(const struct shape *whole, const struct shape *part, int axis,
+                             int64_t offset, bool into_whole)
 {
-    const size_t size = dtype_size(whole->dtype);
-    const struct shape *w = &whole->shape;
-    const int64_t inner = shape_product(w, axis + 1, w->rank);
-    const int64_t whole_row = w->dims[axis] * inner;
-    const int64_t part_row = part->shape.dims[axis] * inner;
-    char *at = (char *)whole->data + (size_t)(offset * inner) * size;
-    struct move move = {0};
+    const int64_t inner = shape_product(whole, axis + 1, whole->rank);
+    const int64_t whole_row = whole->dims[axis] * inner, part_row = part->dims[axis] * inner;
+    struct placed_move placed = {0};
 
-    if (part_row == 0)
-        return;
-    move_push(&move, shape_product(w, 0, axis), into_whole ? whole_row : part_row,
+    *(into_whole ? &placed.to : &placed.from) = offset * inner;
+    move_push(&placed.move, shape_product(whole, 0, axis), into_whole ? whole_row : part_row,
               into_whole ? part_row : whole_row);
-    move_push(&move, part_row, 1, 1);
-    if (into_whole)
-        move_run(&move, size, at, part->data);
-    else
-        move_run(&move, size, part->data, at);
+    move_push(&placed.move, part_row, 1, 1);
+    return placed;
 }
 
 static enum engine_status concat_run(const struct op_call *call, struct engine_error *err)
@@ -85,7 +76,10 @@ static enum engine_status concat_run(const struct op_call *call, struct engine_e
     (void)err;
     shape_axis(params->axis, to->shape.rank, &axis);
     for (int i = 0; i < call->n_inputs; i++) {
-        copy_part(to, call->inputs[i], axis, offset, true);
+        const struct tensor *part = call->inputs[i];
+        struct placed_move placed = part_move(&to->shape, &part->shape, axis, offset, true);
+
+        placed_move_run(&placed, part, to);
         offset += call->inputs[i]->shape.dims[axis];
     }
     return ENGINE_OK;
@@ -156,8 +150,12 @@ static enum engine_status split_run(const struct op_call *call, struct engine_er
     part = from->shape.dims[axis] / call->n_outputs +
            (from->shape.dims[axis] % call->n_outputs != 0);
     for (int i = 0; i < call->n_outputs; i++) {
-        if (call->outputs[i] != NULL)
-            copy_part(from, call->outputs[i], axis, offset, false);
+        if (call->outputs[i] != NULL) {
+            struct placed_move placed = part_move(&from->shape, &call->outputs[i]->shape, axis,
+                                                  offset, false);
+
+            placed_move_run(&placed, from, call->outputs[i]);
+        }
         offset += sizes != NULL ? tensor_int_at(sizes, i) : part;
     }
     return ENGINE_OK;

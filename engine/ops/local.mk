@@ -36,6 +36,7 @@ engine_libengine_a_SOURCES += \
 	%D%/ml_scores.c %D%/ml_scores.h \
 	%D%/ml_svm.c \
 	%D%/ml_trees.c \
+	%D%/moves.c %D%/moves.h \
 	%D%/norm.c %D%/norm_body.h \
 	%D%/norm_axes.c \
 	%D%/norm_form.h \

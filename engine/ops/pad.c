@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/pad.c - Pad (constant, edge, reflect, wrap; negative pads crop first) and
  * CenterCropPad. */
-#include "engine/kernels/move.h"
+#include "engine/ops/moves.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP };
-
 static const char *const pad_modes[] = {"constant", "edge", "reflect", "wrap"};
 
 struct pad_params {
     enum pad_mode mode;
-};
-
-/* One dimension: elements [from, from + kept) of the input land at `before` of the output. */
-struct margin {
-    int64_t from, kept, before, out;
 };
 
 static enum engine_status pad_init(const struct op_init *init, struct engine_error *err)
@@ -109,68 +102,82 @@ static enum engine_status pad_infer(struct op_infer *infer, struct engine_error 
     return ENGINE_OK;
 }
 
-/* Copies the kept box of the input to its place. */
-static void copy_kept(const struct tensor *from, struct tensor *to,
-                      const struct margin margins[SHAPE_RANK_MAX])
+enum pad_mode pad_mode(const void *params)
 {
-    const size_t size = dtype_size(to->dtype);
-    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
-    struct move move = {0};
-    int64_t from_offset = 0, to_offset = 0;
-
-    shape_strides(&from->shape, from_strides);
-    shape_strides(&to->shape, to_strides);
-    for (int d = 0; d < to->shape.rank; d++) {
-        if (margins[d].kept == 0)
-            return;
-        from_offset += margins[d].from * from_strides[d];
-        to_offset += margins[d].before * to_strides[d];
-        move_push(&move, margins[d].kept, to_strides[d], from_strides[d]);
-    }
-    move_run(&move, size, (char *)to->data + (size_t)to_offset * size,
-             (const char *)from->data + (size_t)from_offset * size);
+    return ((const struct pad_params *)params)->mode;
 }
 
-/* Which kept element stands `at` places after the first kept one; `at` is outside [0, kept). */
-static int64_t mirror(enum pad_mode mode, int64_t at, int64_t kept)
+void pad_layout(int n_inputs, const struct tensor *const *inputs,
+                struct margin margins[SHAPE_RANK_MAX])
 {
-    int64_t period = kept;
+    (void)pad_margins(&inputs[0]->shape, inputs[1], n_inputs > 3 ? inputs[3] : NULL, margins);
+}
 
+struct placed_move pad_move(const struct shape *from, const struct shape *to,
+                            const struct margin margins[SHAPE_RANK_MAX])
+{
+    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
+    struct placed_move placed = {0};
+
+    shape_strides(from, from_strides);
+    shape_strides(to, to_strides);
+    for (int d = 0; d < to->rank; d++) {
+        placed.from += margins[d].from * from_strides[d];
+        placed.to += margins[d].before * to_strides[d];
+        move_push(&placed.move, margins[d].kept, to_strides[d], from_strides[d]);
+    }
+    return placed;
+}
+
+int64_t pad_source(enum pad_mode mode, const struct margin *margin, int64_t out)
+{
+    int64_t at = out - margin->before, kept = margin->kept, period = kept;
+
+    if (at >= 0 && at < kept)
+        return -1;
     if (mode == PAD_EDGE || kept == 1)
-        return at < 0 ? 0 : kept - 1;
+        return margin->before + (at < 0 ? 0 : kept - 1);
     if (mode == PAD_REFLECT)
         period = 2 * (kept - 1);
     at %= period;
     if (at < 0)
         at += period;
-    return at < kept ? at : period - at;
+    return margin->before + (at < kept ? at : period - at);
 }
 
-/* Fills the margins of dimension `d` from the kept part of the output itself. Dimensions before `d`
- * are walked over their kept part only, those after it are complete already. */
-static void fill_margin(struct tensor *to, const struct margin margins[SHAPE_RANK_MAX], int d,
+struct placed_move pad_line_move(const struct shape *to, const struct margin margins[SHAPE_RANK_MAX],
+                                 int d)
+{
+    int64_t strides[SHAPE_RANK_MAX];
+    struct placed_move placed = {0};
+
+    shape_strides(to, strides);
+    for (int i = 0; i < d; i++) {
+        move_push(&placed.move, margins[i].kept, strides[i], strides[i]);
+        placed.from += margins[i].before * strides[i];
+    }
+    move_push(&placed.move, shape_product(to, d + 1, to->rank), 1, 1);
+    placed.to = placed.from;
+    return placed;
+}
+
+/* Fills the margins of dimension `d` from the kept part of the output itself; the dimensions after it
+ * are complete already. */
+static void fill_margin(const struct tensor *to, const struct margin margins[SHAPE_RANK_MAX], int d,
                         enum pad_mode mode)
 {
-    const size_t size = dtype_size(to->dtype);
+    const struct placed_move line = pad_line_move(&to->shape, margins, d);
     const int64_t inner = shape_product(&to->shape, d + 1, to->shape.rank);
-    int64_t strides[SHAPE_RANK_MAX];
-    struct move move = {0};
-    char *data = to->data;
 
-    shape_strides(&to->shape, strides);
-    for (int i = 0; i < d; i++) {
-        move_push(&move, margins[i].kept, strides[i], strides[i]);
-        data += (size_t)(margins[i].before * strides[i]) * size;
-    }
-    move_push(&move, inner, 1, 1);
-    for (int64_t o = 0; o < margins[d].out; o++) {
-        const int64_t at = o - margins[d].before;
+    for (int64_t out = 0; out < margins[d].out; out++) {
+        const int64_t source = pad_source(mode, &margins[d], out);
+        struct placed_move placed = line;
 
-        if (at >= 0 && at < margins[d].kept)
+        if (source < 0)
             continue;
-        move_run(&move, size, data + (size_t)(o * inner) * size,
-                 data + (size_t)((margins[d].before + mirror(mode, at, margins[d].kept)) * inner) *
-                            size);
+        placed.to += out * inner;
+        placed.from += source * inner;
+        placed_move_run(&placed, to, to);
     }
 }
 
@@ -180,18 +187,19 @@ static enum engine_status pad_run(const struct op_call *call, struct engine_erro
     struct tensor *to = call->outputs[0];
     const size_t bytes = tensor_bytes(to);
     struct margin margins[SHAPE_RANK_MAX];
+    struct placed_move kept;
 
     (void)err;
     if (bytes == 0)
         return ENGINE_OK;
-    pad_margins(&call->inputs[0]->shape, call->inputs[1],
-                operand_given(call, 3) ? call->inputs[3] : NULL, margins);
+    pad_layout(call->n_inputs, call->inputs, margins);
     if (params->mode == PAD_CONSTANT && operand_given(call, 2))
         move_fill(to->data, shape_elements(&to->shape), dtype_size(to->dtype),
                   call->inputs[2]->data);
     else if (params->mode == PAD_CONSTANT)
         memset(to->data, 0, bytes);
-    copy_kept(call->inputs[0], to, margins);
+    kept = pad_move(&call->inputs[0]->shape, &to->shape, margins);
+    placed_move_run(&kept, call->inputs[0], to);
     for (int d = to->shape.rank - 1; d >= 0 && params->mode != PAD_CONSTANT; d--)
         fill_margin(to, margins, d, params->mode);
     return ENGINE_OK;
@@ -247,24 +255,35 @@ static enum engine_status center_infer(struct op_infer *infer, struct engine_err
 }
 
 /* The odd element is cropped, or added, at the end. */
-static enum engine_status center_run(const struct op_call *call, struct engine_error *err)
+struct placed_move center_move(const void *params, int n_inputs, const struct tensor *const *inputs,
+                               const struct tensor *output)
 {
-    const struct tensor *from = call->inputs[0];
-    struct tensor *to = call->outputs[0];
-    const size_t bytes = tensor_bytes(to);
+    const struct shape *from = &inputs[0]->shape, *to = &output->shape;
     struct margin margins[SHAPE_RANK_MAX];
 
-    (void)err;
-    if (bytes == 0)
-        return ENGINE_OK;
-    for (int d = 0; d < to->shape.rank; d++) {
-        const int64_t in = from->shape.dims[d], out = to->shape.dims[d];
+    (void)params;
+    (void)n_inputs;
+    for (int d = 0; d < to->rank; d++) {
+        const int64_t in = from->dims[d], out = to->dims[d];
 
         margins[d] = in > out ? (struct margin){(in - out) / 2, out, 0, out}
                               : (struct margin){0, in, (out - in) / 2, out};
     }
+    return pad_move(from, to, margins);
+}
+
+static enum engine_status center_run(const struct op_call *call, struct engine_error *err)
+{
+    struct tensor *to = call->outputs[0];
+    const size_t bytes = tensor_bytes(to);
+    struct placed_move placed;
+
+    (void)err;
+    if (bytes == 0)
+        return ENGINE_OK;
     memset(to->data, 0, bytes);
-    copy_kept(from, to, margins);
+    placed = center_move(NULL, call->n_inputs, call->inputs, to);
+    placed_move_run(&placed, call->inputs[0], to);
     return ENGINE_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/slice.c - Slice: a box with steps. */
-#include "engine/kernels/move.h"
+#include "engine/ops/moves.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -91,33 +91,38 @@ static enum engine_status slice_infer(struct op_infer *infer, struct engine_erro
     return ENGINE_OK;
 }
 
-static enum engine_status slice_run(const struct op_call *call, struct engine_error *err)
+struct placed_move slice_move(const void *params, int n_inputs, const struct tensor *const *inputs,
+                              const struct tensor *output)
 {
-    const struct tensor *from = call->inputs[0];
-    struct tensor *to = call->outputs[0];
-    const struct slice_lists lists = {
-        call->inputs[1], call->inputs[2], operand_given(call, 3) ? call->inputs[3] : NULL,
-        operand_given(call, 4) ? call->inputs[4] : NULL,
-    };
+    const struct shape *from = &inputs[0]->shape, *to = &output->shape;
+    const struct slice_lists lists = {inputs[1], inputs[2], n_inputs > 3 ? inputs[3] : NULL,
+                                      n_inputs > 4 ? inputs[4] : NULL};
     int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
     struct cut cuts[SHAPE_RANK_MAX];
-    struct move move = {0};
-    int64_t offset = 0;
+    struct placed_move placed = {0};
 
-    (void)err;
-    if (shape_elements(&to->shape) == 0)
-        return ENGINE_OK;
-    slice_cuts(&lists, &from->shape, cuts);
-    shape_strides(&from->shape, from_strides);
-    shape_strides(&to->shape, to_strides);
-    for (int d = 0; d < to->shape.rank; d++) {
-        offset += cuts[d].start * from_strides[d];
+    (void)params;
+    slice_cuts(&lists, from, cuts);
+    shape_strides(from, from_strides);
+    shape_strides(to, to_strides);
+    for (int d = 0; d < to->rank; d++) {
+        placed.from += cuts[d].start * from_strides[d];
         /* A single element needs no step, which may be huge. */
-        move_push(&move, cuts[d].count, to_strides[d],
+        move_push(&placed.move, cuts[d].count, to_strides[d],
                   cuts[d].count == 1 ? 0 : cuts[d].step * from_strides[d]);
     }
-    move_run(&move, dtype_size(from->dtype), to->data,
-             (const char *)from->data + offset * (int64_t)dtype_size(from->dtype));
+    return placed;
+}
+
+static enum engine_status slice_run(const struct op_call *call, struct engine_error *err)
+{
+    struct placed_move placed;
+
+    (void)err;
+    if (shape_elements(&call->outputs[0]->shape) == 0)
+        return ENGINE_OK;
+    placed = slice_move(NULL, call->n_inputs, call->inputs, call->outputs[0]);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/ops/transpose.c - elements in another order: Transpose, DepthToSpace, SpaceToDepth. */
-#include "engine/kernels/move.h"
+#include "engine/ops/moves.h"
 #include "engine/ops/operands.h"
 
 #include <inttypes.h>
@@ -54,21 +54,29 @@ static enum engine_status transpose_infer(struct op_infer *infer, struct engine_
     return ENGINE_OK;
 }
 
+struct placed_move transpose_move(const void *params, int n_inputs,
+                                  const struct tensor *const *inputs, const struct tensor *output)
+{
+    const struct shape *from = &inputs[0]->shape, *to = &output->shape;
+    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
+    struct placed_move placed = {0};
+
+    (void)n_inputs;
+    shape_strides(from, from_strides);
+    shape_strides(to, to_strides);
+    for (int d = 0; d < to->rank; d++)
+        move_push(&placed.move, to->dims[d], to_strides[d],
+                  from_strides[transpose_axis(params, from->rank, d)]);
+    return placed;
+}
+
 static enum engine_status transpose_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct transpose_params *params = call->params;
-    const struct tensor *from = call->inputs[0];
-    struct tensor *to = call->outputs[0];
-    int64_t from_strides[SHAPE_RANK_MAX], to_strides[SHAPE_RANK_MAX];
-    struct move move = {0};
+    struct placed_move placed = transpose_move(call->params, call->n_inputs, call->inputs,
+                                               call->outputs[0]);
 
     (void)err;
-    shape_strides(&from->shape, from_strides);
-    shape_strides(&to->shape, to_strides);
-    for (int d = 0; d < to->shape.rank; d++)
-        move_push(&move, to->shape.dims[d], to_strides[d],
-                  from_strides[transpose_axis(params, from->shape.rank, d)]);
-    move_run(&move, dtype_size(to->dtype), to->data, from->data);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 
@@ -141,8 +149,8 @@ static enum engine_status space_to_depth_infer(struct op_infer *infer, struct en
 
 /* Both ways between depth [N, C*b*b, H, W] and space [N, C, H*b, W*b] are one walk over
  * [N, C, H, row in block, W, column in block]. */
-static void block_move(const struct shape *depth, int64_t block, bool column_row_depth,
-                       bool to_depth, struct move *move)
+static struct placed_move block_move(const struct shape *depth, int64_t block, bool column_row_depth,
+                                     bool to_depth)
 {
     const int64_t channels = depth->dims[1] / (block * block);
     const int64_t high = depth->dims[2], wide = depth->dims[3], image = high * wide;
@@ -159,31 +167,52 @@ static void block_move(const struct shape *depth, int64_t block, bool column_row
         {block, column, 1},
     };
 
+    struct placed_move placed = {0};
+
     for (int d = 0; d < 6; d++)
-        move_push(move, walk[d][0], walk[d][to_depth ? 1 : 2], walk[d][to_depth ? 2 : 1]);
+        move_push(&placed.move, walk[d][0], walk[d][to_depth ? 1 : 2], walk[d][to_depth ? 2 : 1]);
+    return placed;
+}
+
+struct placed_move depth_to_space_move(const void *params, int n_inputs,
+                                       const struct tensor *const *inputs,
+                                       const struct tensor *output)
+{
+    const struct block_params *block = params;
+
+    (void)n_inputs;
+    (void)output;
+    return block_move(&inputs[0]->shape, block->block, block->column_row_depth, false);
+}
+
+struct placed_move space_to_depth_move(const void *params, int n_inputs,
+                                       const struct tensor *const *inputs,
+                                       const struct tensor *output)
+{
+    const struct block_params *block = params;
+
+    (void)n_inputs;
+    (void)inputs;
+    return block_move(&output->shape, block->block, false, true);
 }
 
 static enum engine_status depth_to_space_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct block_params *params = call->params;
-    struct move move = {0};
+    struct placed_move placed = depth_to_space_move(call->params, call->n_inputs, call->inputs,
+                                                    call->outputs[0]);
 
     (void)err;
-    block_move(&call->inputs[0]->shape, params->block, params->column_row_depth, false, &move);
-    move_run(&move, dtype_size(call->outputs[0]->dtype), call->outputs[0]->data,
-             call->inputs[0]->data);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 
 static enum engine_status space_to_depth_run(const struct op_call *call, struct engine_error *err)
 {
-    const struct block_params *params = call->params;
-    struct move move = {0};
+    struct placed_move placed = space_to_depth_move(call->params, call->n_inputs, call->inputs,
+                                                    call->outputs[0]);
 
     (void)err;
-    block_move(&call->outputs[0]->shape, params->block, false, true, &move);
-    move_run(&move, dtype_size(call->outputs[0]->dtype), call->outputs[0]->data,
-             call->inputs[0]->data);
+    placed_move_run(&placed, call->inputs[0], call->outputs[0]);
     return ENGINE_OK;
 }
 
