@@ -129,9 +129,9 @@ CHUNK_OF(mish)
     {
         const float t = u[i];
         const float s = t * (t + 2.0f);
-        const float slope = s / (s + 2.0f) + a[i] * (4.0f * t * (t + 1.0f)) / ((s + 2.0f) * (s + 2.0f));
+        const float rise = 4.0f * t * (t + 1.0f) / ((s + 2.0f) * (s + 2.0f));
 
-        out[i] = a[i] > 20.0f ? d[i] : d[i] * slope;
+        out[i] = a[i] > 20.0f ? d[i] : d[i] * (s / (s + 2.0f) + a[i] * rise);
     }
 }
 
@@ -142,7 +142,8 @@ CHUNK_OF(mish)
         float *out = output; \
         (void)steps; \
         for (int64_t from = 0; from < n; from += CHUNK) \
-            name##_chunk((size_t)(n - from < CHUNK ? n - from : CHUNK), arg, d + from, a + from, out + from); \
+            name##_chunk((size_t)(n - from < CHUNK ? n - from : CHUNK), arg, d + from, a + from, \
+                         out + from); \
     }
 
 #define CHUNKS(isa) \

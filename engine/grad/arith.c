@@ -12,8 +12,8 @@
  * has a non-negative exponent of base 0. */
 #define LIST(isa) \
     SPREAD_TERM_1(isa, minus, -d) \
-    SPREAD_TERM(isa, times, d * a) \
-    SPREAD_TERM(isa, over, d / a) \
+    SPREAD_TERM(isa, times, float, d * a) \
+    SPREAD_TERM(isa, over, float, d / a) \
     SPREAD_TERM_3(isa, divisor, float, -d * a / b) \
     SPREAD_TERM_3(isa, truncated, float, -d * truncf(a / b)) \
     SPREAD_TERM_3(isa, floored, float, -d * floorf(a / b)) \
@@ -36,19 +36,11 @@ static const struct term root_term = TERM(root);
 static const struct term base_term = HEAVY_TERM(base);
 static const struct term exponent_term = HEAVY_TERM(exponent);
 
-/* Input 0 last where its gradient takes the place of the output's. */
-static int nth_input(const struct grad_call *call, int turn)
-{
-    const struct tensor *first = call->in_grads[0];
-
-    return first != NULL && first->data == call->out_grads[0]->data ? 1 - turn : turn;
-}
-
 static enum engine_status add_backward(const struct grad_call *call, struct engine_error *err)
 {
     (void)err;
     for (int turn = 0; turn < 2; turn++)
-        term_grad(call, nth_input(call, turn), &term_copy, NULL, NULL, NULL);
+        term_grad(call, grad_turn(call, turn), &term_copy, NULL, NULL, NULL);
     return ENGINE_OK;
 }
 
@@ -56,7 +48,7 @@ static enum engine_status sub_backward(const struct grad_call *call, struct engi
 {
     (void)err;
     for (int turn = 0; turn < 2; turn++) {
-        int input = nth_input(call, turn);
+        int input = grad_turn(call, turn);
 
         term_grad(call, input, input == 0 ? &term_copy : &minus_term, NULL, NULL, NULL);
     }
@@ -67,7 +59,7 @@ static enum engine_status mul_backward(const struct grad_call *call, struct engi
 {
     (void)err;
     for (int turn = 0; turn < 2; turn++) {
-        int input = nth_input(call, turn);
+        int input = grad_turn(call, turn);
 
         term_grad(call, input, &times_term, call->inputs[1 - input], NULL, NULL);
     }
@@ -79,7 +71,7 @@ static enum engine_status div_backward(const struct grad_call *call, struct engi
 {
     (void)err;
     for (int turn = 0; turn < 2; turn++) {
-        if (nth_input(call, turn) == 0)
+        if (grad_turn(call, turn) == 0)
             term_grad(call, 0, &over_term, call->inputs[1], NULL, NULL);
         else
             term_grad(call, 1, &divisor_term, call->outputs[0], call->inputs[1], NULL);
@@ -102,7 +94,7 @@ static enum engine_status mod_backward(const struct grad_call *call, struct engi
 
     (void)err;
     for (int turn = 0; turn < 2; turn++) {
-        if (nth_input(call, turn) == 0)
+        if (grad_turn(call, turn) == 0)
             term_grad(call, 0, &term_copy, NULL, NULL, NULL);
         else
             term_grad(call, 1, term, call->inputs[0], call->inputs[1], NULL);
@@ -150,7 +142,7 @@ static enum engine_status pow_backward(const struct grad_call *call, struct engi
 {
     (void)err;
     for (int turn = 0; turn < 2; turn++) {
-        if (nth_input(call, turn) == 1)
+        if (grad_turn(call, turn) == 1)
             term_grad(call, 1, &exponent_term, call->inputs[0], call->outputs[0], NULL);
         else if (call->in_grads[0] != NULL)
             base_grad(call);

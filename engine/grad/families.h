@@ -11,17 +11,29 @@
     X(activation) \
     X(arith) \
     X(batch_norm) \
+    X(cast) \
     X(compare) \
     X(conv) \
+    X(cumulative) \
     X(dropout) \
+    X(gather) \
     X(gemm) \
+    X(generate) \
     X(group_norm) \
+    X(join) \
+    X(loss) \
     X(matmul) \
+    X(matrix) \
+    X(move) \
     X(norm) \
     X(pool) \
     X(reduce) \
+    X(scatter) \
+    X(select) \
     X(softmax) \
-    X(unary)
+    X(stops) \
+    X(unary) \
+    X(where)
 
 #define X(name) extern const struct grad_def grads_##name[];
 GRAD_FAMILY_MAP(X)

@@ -6,7 +6,7 @@
 #include "engine/grad/term_rows.h"
 #include "engine/kernels/gemm.h"
 
-#define LIST(isa) SPREAD_TERM(isa, scale, d * a)
+#define LIST(isa) SPREAD_TERM(isa, scale, float, d * a)
 TERMS(LIST)
 #undef LIST
 

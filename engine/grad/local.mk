@@ -2,21 +2,34 @@
 engine_libengine_a_SOURCES += \
 	%D%/activation.c \
 	%D%/arith.c \
+	%D%/back.c %D%/back.h \
 	%D%/batch_norm.c \
+	%D%/cast.c \
 	%D%/compare.c \
 	%D%/conv.c \
+	%D%/cumulative.c \
 	%D%/dropout.c \
 	%D%/families.h \
+	%D%/gather.c \
 	%D%/gemm.c \
+	%D%/generate.c \
 	%D%/grad.h \
 	%D%/grad_table.c \
 	%D%/group_norm.c \
+	%D%/join.c \
+	%D%/loss.c \
 	%D%/matmul.c \
+	%D%/matrix.c \
+	%D%/move.c \
 	%D%/norm.c \
+	%D%/picks.c %D%/picks.h \
 	%D%/pool.c \
 	%D%/reduce.c \
 	%D%/save.c %D%/save.h \
+	%D%/scatter.c \
+	%D%/select.c \
 	%D%/softmax.c \
+	%D%/stops.c \
 	%D%/tape.c %D%/tape.h \
 	%D%/tape_analyse.c \
 	%D%/tape_bind.c %D%/tape_bind.h \
@@ -24,4 +37,5 @@ engine_libengine_a_SOURCES += \
 	%D%/tape_private.h \
 	%D%/term.c %D%/term.h \
 	%D%/term_rows.h \
-	%D%/unary.c
+	%D%/unary.c \
+	%D%/where.c

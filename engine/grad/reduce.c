@@ -10,9 +10,9 @@
 
 /* d is the output's gradient, a the input, b the output. */
 #define LIST(isa) \
-    SPREAD_TERM(isa, sign, a > 0.0f ? d : a < 0.0f ? -d : 0.0f * a) \
-    SPREAD_TERM(isa, twice, 2.0f * d * a) \
-    SPREAD_TERM(isa, over, d / a) \
+    SPREAD_TERM(isa, sign, float, a > 0.0f ? d : a < 0.0f ? -d : 0.0f * a) \
+    SPREAD_TERM(isa, twice, float, 2.0f * d * a) \
+    SPREAD_TERM(isa, over, float, d / a) \
     SPREAD_TERM_3(isa, norm, float, b == 0.0f ? 0.0f : d * (a / b)) \
     SPREAD_TERM_3(isa, share, float, a == b ? d : 0.0f) \
     SPREAD_TERM_3(isa, count, float, ((void)d, a == b ? 1.0f : 0.0f)) \

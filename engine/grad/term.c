@@ -345,12 +345,11 @@ struct tensor *grad_wanted(const struct grad_call *call, int input)
     return input < call->n_inputs ? call->in_grads[input] : NULL;
 }
 
-void grad_zero(const struct grad_call *call, int input)
+int grad_turn(const struct grad_call *call, int turn)
 {
-    struct tensor *to = grad_wanted(call, input);
+    const struct tensor *first = call->in_grads[0];
 
-    if (to != NULL && !call->accumulate[input] && shape_elements(&to->shape) > 0)
-        memset(to->data, 0, tensor_bytes(to));
+    return first != NULL && first->data == call->out_grads[0]->data ? 1 - turn : turn;
 }
 
 void term_grad(const struct grad_call *call, int input, const struct term *term,

@@ -35,7 +35,8 @@ void term_grad(const struct grad_call *call, int input, const struct term *term,
 /* in_grads[input], or NULL for one that the node has not got. */
 struct tensor *grad_wanted(const struct grad_call *call, int input);
 
-/* Writes the gradient of one input where the loss depends on no output: zero. */
-void grad_zero(const struct grad_call *call, int input);
+/* Of two inputs the one whose gradient is to be written first (turn 0) or last (turn 1): input 0 last
+ * if its gradient takes the place of the output's. */
+int grad_turn(const struct grad_call *call, int turn);
 
 #endif

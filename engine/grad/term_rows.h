@@ -69,9 +69,9 @@
         } \
     }
 
-/* Two sources: 0 and 1. */
-#define SPREAD_TERM(isa, name, expression) \
-    SPREAD_LOOP(isa, name, float, out[i] = (expression);) \
+/* Two sources, the other one of any type. */
+#define SPREAD_TERM(isa, name, type, expression) \
+    SPREAD_LOOP(isa, name, type, out[i] = (expression);) \
     TERM_HEAD(isa, name) \
     { \
         if (steps[0] != 0 && steps[1] != 0) \

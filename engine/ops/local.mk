@@ -29,7 +29,7 @@ engine_libengine_a_SOURCES += \
 	%D%/key_table.c %D%/key_table.h \
 	%D%/loss.c \
 	%D%/matmul.c \
-	%D%/matrix.c \
+	%D%/matrix.c %D%/matrix.h \
 	%D%/ml_category.c \
 	%D%/ml_features.c \
 	%D%/ml_linear.c \

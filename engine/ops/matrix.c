@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Stacks of matrices: Trilu keeps a triangle, Det is the determinant. */
+#include "engine/ops/matrix.h"
+
 #include "engine/kernels/convert.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/operands.h"
@@ -67,8 +69,7 @@ static enum engine_status trilu_run(const struct op_call *call, struct engine_er
     return ENGINE_OK;
 }
 
-/* Gaussian elimination with partial pivoting; destroys the n x n matrix. */
-static double determinant(int64_t n, double *a)
+double determinant(int64_t n, double *a)
 {
     double product = 1.0;
 

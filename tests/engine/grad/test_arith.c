@@ -44,7 +44,8 @@ static const struct grad_case cases[] = {
     GRAD_ROW("Div, divisor alone", "const _a f32[4,3] ~; const b f32[4,3] ~+; y = Div(_a,b); out y"),
     GRAD_ROW("Div, dividend alone", "const a f32[4,3] ~; const _b f32[4,3] ~+; y = Div(a,_b); out y"),
     GRAD_ROW("Div, by itself plus", "const a f32[4] ~p; b = Mul(a,a); y = Div(b,a); out y"),
-    GRAD_ROW("Mod, like C", "const a f32[6] -5.3 -2.2 0.4 1.7 3.1 7.9; const b f32[6] 2 -1.5 3 -0.7 1.3 2.5; "
+    GRAD_ROW("Mod, like C",
+             "const a f32[6] -5.3 -2.2 0.4 1.7 3.1 7.9; const b f32[6] 2 -1.5 3 -0.7 1.3 2.5; "
                     "y = Mod(a,b) fmod=1; out y"),
     GRAD_ROW("Mod, row", "const a f32[2,3] -5.3 2.2 0.4 1.7 3.1 -7.9; const b f32[3] 2 1.5 -3; "
                  "y = Mod(a,b) fmod=1; out y"),
@@ -61,7 +62,8 @@ static const struct grad_case cases[] = {
     GRAD_ROW("Pow, integer square", "const a f32[2,3] ~; const _b i64[] 2; y = Pow(a,_b); out y"),
     GRAD_ROW("Pow, square to a larger shape",
      "const a f32[3] ~; const _b f32[2,3] 2 2 2 2 2 2; y = Pow(a,_b); out y"),
-    GRAD_ROW("Pow, one exponent of higher rank", "const a f32[3] ~; const _b f32[1,1] 2; y = Pow(a,_b); out y"),
+    GRAD_ROW("Pow, one exponent of higher rank",
+             "const a f32[3] ~; const _b f32[1,1] 2; y = Pow(a,_b); out y"),
     GRAD_ROW("chain in place",
      "const a f32[2,3] ~; const b f32[2,3] ~; const c f32[3] ~+; d = Mul(a,b); e = Sub(d,a); "
      "f = Div(e,c); g = Add(f,d); y = Mul(g,e); out y"),
