@@ -30,6 +30,7 @@
     X(reduce) \
     X(scatter) \
     X(select) \
+    X(rnn) \
     X(softmax) \
     X(stops) \
     X(unary) \

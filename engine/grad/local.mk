@@ -25,6 +25,10 @@ engine_libengine_a_SOURCES += \
 	%D%/picks.c %D%/picks.h \
 	%D%/pool.c \
 	%D%/reduce.c \
+	%D%/rnn.c \
+	%D%/rnn_backward.c \
+	%D%/rnn_forward.c \
+	%D%/rnn_sweep.h \
 	%D%/save.c %D%/save.h \
 	%D%/scatter.c \
 	%D%/select.c \

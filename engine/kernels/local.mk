@@ -22,6 +22,7 @@ engine_libengine_a_SOURCES += \
 	%D%/random.c %D%/random.h \
 	%D%/rearrange.c %D%/rearrange.h \
 	%D%/recurrent.c %D%/recurrent.h \
+	%D%/recurrent_grad.c %D%/recurrent_grad.h \
 	%D%/reduce.c %D%/reduce.h %D%/reduce_body.h \
 	%D%/resample.c %D%/resample.h \
 	%D%/softmax.c %D%/softmax.h \

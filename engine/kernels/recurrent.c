@@ -41,21 +41,45 @@ APPLY(elu, v >= 0 ? v : alpha * expm1f(v))
 APPLY(softsign, v / (1 + fabsf(v)))
 APPLY(softplus, v > 20 ? v : log1pf(expf(v)))
 
+#define SLOPE(NAME, EXPRESSION)                                                                    \
+    static void slope_##NAME(size_t n, float alpha, float beta, const float *y, float *g)          \
+    {                                                                                              \
+        (void)alpha;                                                                               \
+        (void)beta;                                                                                \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            float v = y[i];                                                                        \
+            (void)v;                                                                               \
+            g[i] *= EXPRESSION;                                                                    \
+        }                                                                                          \
+    }
+
+SLOPE(tanh, 1 - v * v)
+SLOPE(sigmoid, v * (1 - v))
+SLOPE(relu, v > 0 ? 1.0f : 0.0f)
+SLOPE(affine, alpha)
+SLOPE(leaky_relu, v >= 0 ? 1.0f : alpha)
+SLOPE(thresholded_relu, v >= alpha ? 1.0f : 0.0f)
+SLOPE(scaled_tanh, alpha != 0 ? beta * (alpha - v * v / alpha) : 0.0f)
+SLOPE(hard_sigmoid, v > 0 && v < 1 ? alpha : 0.0f)
+SLOPE(elu, v >= 0 ? 1.0f : v + alpha)
+SLOPE(softsign, (1 - fabsf(v)) * (1 - fabsf(v)))
+SLOPE(softplus, -expm1f(-v))
+
 static const struct {
     const char *name;
     struct gate_function activation;
 } activations[] = {
-    {"Affine", {apply_affine, 1.0f, 0.0f}},
-    {"Elu", {apply_elu, 1.0f, 0.0f}},
-    {"HardSigmoid", {apply_hard_sigmoid, 0.2f, 0.5f}},
-    {"LeakyRelu", {apply_leaky_relu, 0.01f, 0.0f}},
-    {"Relu", {apply_relu, 0.0f, 0.0f}},
-    {"ScaledTanh", {apply_scaled_tanh, 1.0f, 1.0f}},
-    {"Sigmoid", {apply_sigmoid, 0.0f, 0.0f}},
-    {"Softplus", {apply_softplus, 0.0f, 0.0f}},
-    {"Softsign", {apply_softsign, 0.0f, 0.0f}},
-    {"Tanh", {apply_tanh, 0.0f, 0.0f}},
-    {"ThresholdedRelu", {apply_thresholded_relu, 1.0f, 0.0f}},
+    {"Affine", {apply_affine, 1.0f, 0.0f, slope_affine}},
+    {"Elu", {apply_elu, 1.0f, 0.0f, slope_elu}},
+    {"HardSigmoid", {apply_hard_sigmoid, 0.2f, 0.5f, slope_hard_sigmoid}},
+    {"LeakyRelu", {apply_leaky_relu, 0.01f, 0.0f, slope_leaky_relu}},
+    {"Relu", {apply_relu, 0.0f, 0.0f, slope_relu}},
+    {"ScaledTanh", {apply_scaled_tanh, 1.0f, 1.0f, slope_scaled_tanh}},
+    {"Sigmoid", {apply_sigmoid, 0.0f, 0.0f, slope_sigmoid}},
+    {"Softplus", {apply_softplus, 0.0f, 0.0f, slope_softplus}},
+    {"Softsign", {apply_softsign, 0.0f, 0.0f, slope_softsign}},
+    {"Tanh", {apply_tanh, 0.0f, 0.0f, slope_tanh}},
+    {"ThresholdedRelu", {apply_thresholded_relu, 1.0f, 0.0f, slope_thresholded_relu}},
 };
 
 bool gate_function_find(const char *name, size_t length, struct gate_function *ret)

@@ -14,6 +14,9 @@ struct gate_function {
     /* y = f(x) of n elements; y may be x. */
     void (*apply)(size_t n, float alpha, float beta, const float *x, float *y);
     float alpha, beta;
+    /* g *= f'(x) where y = f(x): all of them tell their slope by their value (given the sign of alpha
+     * is that of the default). */
+    void (*slope)(size_t n, float alpha, float beta, const float *y, float *g);
 };
 
 /* By the name that ONNX gives it, in any case; its default alpha and beta are filled in. False for

@@ -46,6 +46,11 @@ check_PROGRAMS += %D%/test_reduce
 %C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_rnn
+%C%_test_rnn_SOURCES = %D%/test_rnn.c $(GRAD_CASE)
+%C%_test_rnn_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_rnn_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_SOURCES = %D%/test_softmax.c $(GRAD_CASE)
 %C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
