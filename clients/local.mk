@@ -7,9 +7,7 @@ CLIENT_LIBS = clients/libinferd_client.a $(PROTO_LIBS) $(CURL_LIBS)
 	%D%/c/inferd_client.c \
 	%D%/c/inferd_client.h \
 	%D%/c/inferd_model.c \
-	%D%/c/inferd_model.h \
-	%D%/c/npy.c \
-	%D%/c/npy.h
+	%D%/c/inferd_model.h
 
 bin_PROGRAMS += inferctl
 inferctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)

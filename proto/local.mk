@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += %D%/libproto.a
-%C%_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
+%C%_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS)
+PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) $(ZLIB_LIBS) -lm
 %C%_libproto_a_SOURCES = \
 	%D%/base64.c \
 	%D%/base64.h \
@@ -57,3 +57,5 @@ PROTO_LIBS = proto/libproto.a $(JANSSON_LIBS) -lm
 	%D%/wire_tensor.c \
 	%D%/wire_tensor.h
 EXTRA_DIST += %D%/openapi.yaml %D%/power_table.py
+
+include proto/data/local.mk

@@ -5,7 +5,6 @@
 AM_TESTS_ENVIRONMENT = INFERD='$(abs_top_builddir)/inferd'; PYTHONDONTWRITEBYTECODE=1; \
 	export INFERD PYTHONDONTWRITEBYTECODE;
 
-include tests/clients/local.mk
 include tests/engine/local.mk
 include tests/engine/grad/local.mk
 include tests/fuzz/local.mk

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clients/ctl/input.h"
 
-#include "clients/c/npy.h"
+#include "proto/data/npy.h"
 #include "proto/json_text.h"
 #include "proto/tensor_print.h"
 #include "proto/tensor_scan.h"

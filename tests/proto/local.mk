@@ -46,3 +46,13 @@ check_PROGRAMS += %D%/test_learn_message
 %C%_test_learn_message_SOURCES = %D%/test_learn_message.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_learn_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_learn_message_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_npy
+%C%_test_npy_SOURCES = %D%/test_npy.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_npy_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_npy_LDADD = $(PROTO_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_table
+%C%_test_table_SOURCES = %D%/test_table.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_table_CPPFLAGS = $(PROTO_TEST_CPPFLAGS) -DTABLES_DIR='"$(abs_top_srcdir)/%D%/tables"'
+%C%_test_table_LDADD = $(PROTO_TEST_LIBS)

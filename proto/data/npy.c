@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clients/c/npy.h"
+#include "proto/data/npy.h"
 
 #include "proto/utf8.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The header of a file: a Python dictionary as text. */
-struct header {
-    char kind; /* 'f', 'i', 'u', 'b', 'S', 'U' */
-    size_t item_bytes;
-    bool column_major;
-    int rank;
-    int64_t dims[WIRE_RANK_MAX];
-};
 
 static bool bad(struct problem *problem, const char *text)
 {
@@ -39,7 +30,7 @@ static const char *find_key(const char *text, const char *key)
     return found;
 }
 
-static bool parse_descr(const char *p, struct header *header, struct problem *problem)
+static bool parse_descr(const char *p, struct npy_header *header, struct problem *problem)
 {
     char *end;
     unsigned long size;
@@ -60,7 +51,7 @@ static bool parse_descr(const char *p, struct header *header, struct problem *pr
     return true;
 }
 
-static bool parse_shape(const char *p, struct header *header, struct problem *problem)
+static bool parse_shape(const char *p, struct npy_header *header, struct problem *problem)
 {
     char *end;
     long long dim;
@@ -80,43 +71,7 @@ static bool parse_shape(const char *p, struct header *header, struct problem *pr
     return true;
 }
 
-/* Fills `header` and returns where the data begins; 0 on failure. */
-static size_t parse_header(const unsigned char *bytes, size_t length, struct header *header,
-                           struct problem *problem)
-{
-    size_t start, text_length;
-    const char *order;
-    bool good = false;
-    char *text;
-
-    if (length < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0)
-        return bad(problem, "it is no .npy file");
-    if (bytes[6] < 1 || bytes[6] > 3)
-        return bad(problem, "its version of the .npy format is unknown");
-    text_length = bytes[8] | (size_t)bytes[9] << 8;
-    start = 10;
-    if (bytes[6] > 1) {
-        text_length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-        start = 12;
-    }
-    if (text_length > length - start)
-        return bad(problem, "it ends inside its header");
-    text = calloc(1, text_length + 1);
-    if (text == NULL)
-        return problem_set(problem, 507, "no_memory", "out of memory");
-    memcpy(text, bytes + start, text_length);
-    order = find_key(text, "'fortran_order'");
-    if (order == NULL)
-        bad(problem, "its header has no 'fortran_order'");
-    else
-        good = parse_descr(find_key(text, "'descr'"), header, problem) &&
-               parse_shape(find_key(text, "'shape'"), header, problem);
-    header->column_major = order != NULL && strncmp(order, "True", 4) == 0;
-    free(text);
-    return good ? start + text_length : 0;
-}
-
-static enum wire_type type_of(const struct header *header)
+static enum wire_type type_of(const struct npy_header *header)
 {
     static const struct {
         char kind;
@@ -137,8 +92,60 @@ static enum wire_type type_of(const struct header *header)
     return WIRE_NONE;
 }
 
-/* Column-major to row-major, item by item. */
-static void rearrange(const char *from, char *to, const struct header *header, int64_t count)
+size_t npy_data_offset(const unsigned char *prefix, struct problem *problem)
+{
+    size_t text_length, start = 10;
+
+    if (memcmp(prefix, "\x93NUMPY", 6) != 0)
+        return bad(problem, "it is no .npy file");
+    if (prefix[6] < 1 || prefix[6] > 3)
+        return bad(problem, "its version of the .npy format is unknown");
+    text_length = prefix[8] | (size_t)prefix[9] << 8;
+    if (prefix[6] > 1) {
+        text_length |= (size_t)prefix[10] << 16 | (size_t)prefix[11] << 24;
+        start = 12;
+    }
+    if (text_length > NPY_HEADER_BYTES_MAX)
+        return bad(problem, "its header is too long");
+    return start + text_length;
+}
+
+size_t npy_parse_header(const unsigned char *bytes, size_t length, struct npy_header *ret_header,
+                        struct problem *problem)
+{
+    struct npy_header header = {0};
+    size_t start, data;
+    const char *order;
+    bool good = false;
+    char *text;
+
+    if (length < NPY_PREFIX_BYTES)
+        return bad(problem, "it is no .npy file");
+    data = npy_data_offset(bytes, problem);
+    if (data == 0)
+        return 0;
+    if (data > length)
+        return bad(problem, "it ends inside its header");
+    start = bytes[6] > 1 ? 12 : 10;
+    text = strndup((const char *)bytes + start, data - start);
+    if (text == NULL)
+        return problem_set(problem, 507, "no_memory", "out of memory");
+    order = find_key(text, "'fortran_order'");
+    if (order == NULL)
+        bad(problem, "its header has no 'fortran_order'");
+    else
+        good = parse_descr(find_key(text, "'descr'"), &header, problem) &&
+               parse_shape(find_key(text, "'shape'"), &header, problem);
+    header.column_major = order != NULL && strncmp(order, "True", 4) == 0;
+    free(text);
+    header.type = type_of(&header);
+    if (good && header.type == WIRE_NONE)
+        good = bad(problem, "its element type is not one that tensors have");
+    *ret_header = header;
+    return good ? data : 0;
+}
+
+void npy_rearrange(const char *from, char *to, const struct npy_header *header, int64_t count)
 {
     int64_t index[WIRE_RANK_MAX] = {0};
     int64_t offset, stride, i;
@@ -158,9 +165,8 @@ static void rearrange(const char *from, char *to, const struct header *header, i
     }
 }
 
-/* One string of fixed width: zeros at its end are padding. UCS-4 becomes UTF-8 at `to`. */
-static bool read_string(const char *item, const struct header *header, char *to,
-                        struct wire_bytes *ret_bytes, struct problem *problem)
+bool npy_string(const char *item, const struct npy_header *header, char *to,
+                struct wire_bytes *ret_bytes, struct problem *problem)
 {
     size_t length = header->item_bytes, i;
     uint32_t rune;
@@ -185,7 +191,7 @@ static bool read_string(const char *item, const struct header *header, char *to,
     return true;
 }
 
-static bool read_strings(const char *data, const struct header *header,
+static bool read_strings(const char *data, const struct npy_header *header,
                          struct message_memory *memory, struct wire_tensor *tensor,
                          struct problem *problem)
 {
@@ -196,8 +202,8 @@ static bool read_strings(const char *data, const struct header *header,
     if (elements == NULL || text == NULL)
         return problem_set(problem, 507, "no_memory", "out of memory");
     for (i = 0; i < count; i++)
-        if (!read_string(data + i * header->item_bytes, header, text + i * header->item_bytes,
-                         &elements[i], problem))
+        if (!npy_string(data + i * header->item_bytes, header, text + i * header->item_bytes,
+                        &elements[i], problem))
             return false;
     tensor->data = elements;
     tensor->owned = true;
@@ -207,18 +213,16 @@ static bool read_strings(const char *data, const struct header *header,
 bool npy_read(const void *bytes, size_t length, struct message_memory *memory,
               struct wire_tensor *ret_tensor, struct problem *problem)
 {
-    struct header header = {0};
+    struct npy_header header = {0};
     struct wire_tensor tensor = {0};
     const char *data = bytes;
-    size_t start = parse_header(bytes, length, &header, problem);
+    size_t start = npy_parse_header(bytes, length, &header, problem);
     char *copy;
 
     if (start == 0)
         return false;
     data += start;
-    tensor.type = type_of(&header);
-    if (tensor.type == WIRE_NONE)
-        return bad(problem, "its element type is not one that tensors have");
+    tensor.type = header.type;
     tensor.rank = header.rank;
     memcpy(tensor.dims, header.dims, sizeof(tensor.dims));
     if (!wire_count(tensor.dims, tensor.rank, header.item_bytes + sizeof(struct wire_bytes),
@@ -230,7 +234,7 @@ bool npy_read(const void *bytes, size_t length, struct message_memory *memory,
         if (copy == NULL)
             return problem_set(problem, 507, "no_memory", "out of memory");
         if (header.column_major)
-            rearrange(data, copy, &header, tensor.count);
+            npy_rearrange(data, copy, &header, tensor.count);
         else
             memcpy(copy, data, length - start);
         data = copy;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clients/c/npy.h"
+#include "proto/data/npy.h"
 #include "tests/support/run_suite.h"
 
 #include <stdio.h>
