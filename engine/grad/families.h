@@ -16,6 +16,7 @@
     X(conv) \
     X(cumulative) \
     X(dropout) \
+    X(einsum) \
     X(gather) \
     X(gemm) \
     X(generate) \

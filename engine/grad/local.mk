@@ -9,6 +9,7 @@ engine_libengine_a_SOURCES += \
 	%D%/conv.c \
 	%D%/cumulative.c \
 	%D%/dropout.c \
+	%D%/einsum.c \
 	%D%/families.h \
 	%D%/gather.c \
 	%D%/gemm.c \

@@ -15,6 +15,7 @@ engine_libengine_a_SOURCES += \
 	%D%/dropout.c \
 	%D%/einsum.c \
 	%D%/einsum_form.c %D%/einsum_form.h \
+	%D%/einsum_product.c %D%/einsum_product.h \
 	%D%/elementwise.c %D%/elementwise.h \
 	%D%/epilogue.c %D%/epilogue.h \
 	%D%/expand.c \

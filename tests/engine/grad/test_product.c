@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gradients of products: MatMul, Gemm. */
+ * Gradients of products: MatMul, Gemm, Einsum. */
 #include "tests/support/grad_case.h"
 #include "tests/support/run_suite.h"
 
@@ -49,6 +49,39 @@ static const struct grad_case cases[] = {
      "const _a f32[3,4] ~; const _b f32[4,5] ~; const c f32[5] ~; y = Gemm(_a,_b,c); out y"),
     GRAD_ROW("Gemm, C and A are one",
      "const a f32[3,3] ~; const b f32[3,3] ~; y = Gemm(a,b,a) beta=0.5; out y"),
+
+#define EINSUM_1(equation, a) \
+    GRAD_ROW("Einsum " equation, "const a f32" a " ~; y = Einsum(a) equation='" equation "'; out y")
+#define EINSUM_2(equation, a, b) \
+    GRAD_ROW("Einsum " equation, "const a f32" a " ~; const b f32" b " ~; " \
+             "y = Einsum(a,b) equation='" equation "'; out y")
+#define EINSUM_3(equation, a, b, c) \
+    GRAD_ROW("Einsum " equation, "const a f32" a " ~; const b f32" b " ~; const c f32" c " ~; " \
+             "y = Einsum(a,b,c) equation='" equation "'; out y")
+    EINSUM_1("ij->ji", "[2,3]"),
+    EINSUM_1("ij->i", "[2,3]"),
+    EINSUM_1("ij->", "[2,3]"),
+    EINSUM_1("ii->i", "[3,3]"),
+    EINSUM_1("ii", "[3,3]"),
+    EINSUM_1("...ij->...j", "[2,3,2]"),
+    EINSUM_1("iji->ij", "[3,2,3]"),
+    EINSUM_2("ij,jk->ik", "[2,3]", "[3,4]"),
+    EINSUM_2("ij,kj->ki", "[2,3]", "[4,3]"),
+    EINSUM_2("i,j->ij", "[2]", "[3]"),
+    EINSUM_2("i,i->", "[3]", "[3]"),
+    EINSUM_2("bij,bjk->bik", "[2,2,3]", "[2,3,2]"),
+    EINSUM_2("bqhd,bkhd->bhqk", "[2,3,2,2]", "[2,2,2,2]"),
+    EINSUM_2("...ij,jk->...ik", "[2,2,3]", "[3,2]"),
+    EINSUM_2("...ij,...jk->...ik", "[1,2,3]", "[2,3,2]"),
+    EINSUM_2("ij,jk->k", "[2,3]", "[3,4]"),
+    EINSUM_2("ii,ij->j", "[3,3]", "[3,2]"),
+    EINSUM_2("ij,ij->ij", "[2,3]", "[2,3]"),
+    EINSUM_3("ij,jk,kl->il", "[2,3]", "[3,2]", "[2,4]"),
+    EINSUM_3("i,j,k->ijk", "[2]", "[3]", "[2]"),
+    EINSUM_3("bi,ij,bj->b", "[2,3]", "[3,2]", "[2,2]"),
+    GRAD_ROW("Einsum of itself", "const a f32[3,3] ~; y = Einsum(a,a) equation='ij,jk->ik'; out y"),
+    GRAD_ROW("Einsum, one learns",
+             "const a f32[2,3] ~; const _b f32[3,4] ~; y = Einsum(a,_b) equation='ij,jk->ik'; out y"),
 };
 
 START_TEST(row)
