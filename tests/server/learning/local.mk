@@ -17,3 +17,10 @@ check_PROGRAMS += %D%/test_recovery
 %C%_test_recovery_SOURCES = %D%/test_recovery.c $(LEARNING_CASE)
 %C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_recovery_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_storage_faults
+%C%_test_storage_faults_SOURCES = %D%/test_storage_faults.c $(LEARNING_CASE) \
+	tests/support/fault_calls.c tests/support/fault_calls.h \
+	tests/support/fault_disk.c tests/support/fault_disk.h
+%C%_test_storage_faults_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_storage_faults_LDADD = $(SERVER_TEST_LIBS)
