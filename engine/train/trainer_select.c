@@ -121,7 +121,7 @@ static void walk_back(struct selecting *selecting)
     }
 }
 
-/* True for an input that follows from constants alone. */
+/* True for values that follow from constants alone, but for numbers that decide shapes. */
 static bool *follow_constants(const struct selecting *selecting, struct arena *arena)
 {
     const struct graph *graph = selecting->graph;
@@ -129,10 +129,19 @@ static bool *follow_constants(const struct selecting *selecting, struct arena *a
 
     for (int id = 0; id < graph->n_values && constant != NULL; id++)
         constant[id] = graph->values[id].constant != NULL;
-    for (int n = 0; n < graph->n_prologue && constant != NULL; n++)
-        for (int i = 0; i < graph->nodes[n].n_outputs; i++)
-            if (graph->nodes[n].outputs[i] != VALUE_ABSENT)
-                constant[graph->nodes[n].outputs[i]] = true;
+    for (int n = 0; n < graph->n_nodes && constant != NULL; n++) {
+        const struct node *node = &graph->nodes[n];
+        bool follows = false, other = false;
+
+        for (int i = 0; i < node->n_inputs; i++)
+            if (node->inputs[i] != VALUE_ABSENT) {
+                follows |= constant[node->inputs[i]];
+                other |= !constant[node->inputs[i]] && !graph->values[node->inputs[i]].host;
+            }
+        for (int i = 0; i < node->n_outputs; i++)
+            if (node->outputs[i] != VALUE_ABSENT)
+                constant[node->outputs[i]] = follows && !other;
+    }
     return constant;
 }
 
@@ -148,6 +157,35 @@ static bool may_shift(const struct selecting *selecting, const struct node *node
            weight_inputs(&selecting->graph->nodes[from]) != 0;
 }
 
+static bool makes_constant(const struct node *node, const bool *constant)
+{
+    for (int i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] != VALUE_ABSENT)
+            return constant[node->outputs[i]];
+    return false;
+}
+
+/* Backwards from weights to what they are computed of: the constants of the file. */
+static void mark_sources(struct selecting *selecting, const bool *constant)
+{
+    const struct graph *graph = selecting->graph;
+
+    for (int n = graph->n_nodes - 1; n >= 0; n--) {
+        const struct node *node = &graph->nodes[n];
+
+        if (!makes_constant(node, constant))
+            continue;
+        for (int i = 0; i < node->n_outputs; i++)
+            for (int k = 0; k < node->n_inputs; k++)
+                if (node->outputs[i] != VALUE_ABSENT && node->inputs[k] != VALUE_ABSENT &&
+                    selecting->weight[node->outputs[i]]) {
+                    selecting->weight[node->inputs[k]] = 1;
+                    if (selecting->layer[node->inputs[k]] < 0)
+                        selecting->layer[node->inputs[k]] = selecting->layer[node->outputs[i]];
+                }
+    }
+}
+
 /* Forward over what is computed from inputs: where weights lie, and in which layer. */
 static bool walk_forward(struct selecting *selecting, struct arena *arena)
 {
@@ -156,10 +194,13 @@ static bool walk_forward(struct selecting *selecting, struct arena *arena)
 
     if (constant == NULL)
         return false;
-    for (int n = graph->n_prologue; n < graph->n_nodes; n++) {
+    for (int n = 0; n < graph->n_nodes; n++) {
         const struct node *node = &graph->nodes[n];
         uint32_t mask = any(node, selecting->reaches) ? weight_inputs(node) : 0;
         bool found = false, behind = false;
+
+        if (makes_constant(node, constant))
+            continue;
 
         for (int i = 0; i < node->n_inputs; i++) {
             int id = node->inputs[i];
@@ -187,19 +228,7 @@ static bool walk_forward(struct selecting *selecting, struct arena *arena)
             if (node->outputs[i] != VALUE_ABSENT)
                 selecting->weighed[node->outputs[i]] = behind || found;
     }
-    /* What the prologue makes weights of. */
-    for (int n = graph->n_prologue - 1; n >= 0; n--) {
-        const struct node *node = &graph->nodes[n];
-
-        for (int i = 0; i < node->n_outputs; i++)
-            for (int k = 0; k < node->n_inputs; k++)
-                if (node->outputs[i] != VALUE_ABSENT && node->inputs[k] != VALUE_ABSENT &&
-                    selecting->weight[node->outputs[i]]) {
-                    selecting->weight[node->inputs[k]] = 1;
-                    if (selecting->layer[node->inputs[k]] < 0)
-                        selecting->layer[node->inputs[k]] = selecting->layer[node->outputs[i]];
-                }
-    }
+    mark_sources(selecting, constant);
     return true;
 }
 

@@ -63,3 +63,10 @@ check_PROGRAMS += %D%/test_trainer_select
 %C%_test_trainer_select_SOURCES = %D%/test_trainer_select.c $(GRAPH_CASE) $(OP_CASE) $(RUN_SUITE)
 %C%_test_trainer_select_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_trainer_select_LDADD = $(ENGINE_TEST_LIBS)
+
+EXTRA_DIST += %D%/make_curves.py %D%/mlp.onnx
+check_PROGRAMS += %D%/test_curves
+%C%_test_curves_SOURCES = %D%/test_curves.c %D%/curve_cases.h $(RUN_SUITE)
+%C%_test_curves_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DTRAIN_FOLDER='"$(abs_top_srcdir)/%D%"' \
+	-DFIXTURES='"$(abs_top_srcdir)/tests/fixtures"'
+%C%_test_curves_LDADD = $(ENGINE_TEST_LIBS)
