@@ -30,8 +30,10 @@ static bool complete(struct example_shape *shape, int64_t elements)
     }
     if (open < 0)
         return product == elements;
+    if (elements % product != 0)
+        return false;
     shape->dims[open] = elements / product;
-    return elements % product == 0 && shape->dims[open] > 0;
+    return true;
 }
 
 void build_reshape(struct build *build, const struct layer *layer)

@@ -248,3 +248,5 @@ check_PROGRAMS += %D%/test_vision
 %C%_test_vision_SOURCES = %D%/test_vision.c $(OP_CASE) $(RUN_SUITE)
 %C%_test_vision_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_vision_LDADD = $(ENGINE_TEST_LIBS)
+
+include tests/engine/build/local.mk

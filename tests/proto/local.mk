@@ -17,6 +17,11 @@ check_PROGRAMS += %D%/test_infer_request
 %C%_test_infer_request_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
 %C%_test_infer_request_LDADD = $(PROTO_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_layer_spec
+%C%_test_layer_spec_SOURCES = %D%/test_layer_spec.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_layer_spec_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)
+%C%_test_layer_spec_LDADD = $(PROTO_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_metadata_message
 %C%_test_metadata_message_SOURCES = %D%/test_metadata_message.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_metadata_message_CPPFLAGS = $(PROTO_TEST_CPPFLAGS)

@@ -73,3 +73,9 @@ check_PROGRAMS += %D%/test_learn_config
 	tests/support/run_suite.h
 %C%_test_learn_config_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_learn_config_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_network_create
+%C%_test_network_create_SOURCES = %D%/test_network_create.c tests/support/run_suite.c \
+	tests/support/run_suite.h
+%C%_test_network_create_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_network_create_LDADD = $(SERVER_TEST_LIBS)
