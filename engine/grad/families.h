@@ -29,9 +29,9 @@
     X(norm) \
     X(pool) \
     X(reduce) \
+    X(rnn) \
     X(scatter) \
     X(select) \
-    X(rnn) \
     X(softmax) \
     X(stops) \
     X(unary) \

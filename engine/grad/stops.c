@@ -77,7 +77,6 @@ const struct grad_def grads_stops[] = {
     CLASSIC("TreeEnsemble"),
     CLASSIC("TreeEnsembleClassifier"),
     CLASSIC("TreeEnsembleRegressor"),
-    CLASSIC("ZipMap"),
 
     STEP("Adagrad"),
     STEP("Adam"),
