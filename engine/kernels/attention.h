@@ -5,7 +5,25 @@
 #ifndef ENGINE_KERNELS_ATTENTION_H
 #define ENGINE_KERNELS_ATTENTION_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* One head of one sample as a whole: y = softmax(scale * q k^T + mask) v. Elements of a query, of a value
+ * and of a result lie side by side; those of a key k_element apart. */
+struct attention_head {
+    int64_t queries, keys, width, v_width;
+    const float *q, *k, *v;
+    int64_t q_step, k_step, k_element, v_step;  /* floats from one to the next */
+    float scale;
+    const float *mask;          /* [queries, keys] of these steps, or NULL; a key's step is 0 or 1 */
+    int64_t mask_step, mask_element;
+    float *y;
+    int64_t y_step;
+};
+
+/* Floats of scratch. No more than a block of queries' scores live at a time. */
+int64_t attention_head_scratch(int64_t queries, int64_t keys, int64_t width, int64_t v_width);
+void attention_head(const struct attention_head *head, float *scratch);
 
 /* scores[queries, keys] = scale * q[queries, width] k[keys, width]^T. */
 void attention_scores(int64_t queries, int64_t keys, int64_t width, float scale, const float *q,

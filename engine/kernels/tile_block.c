@@ -35,6 +35,38 @@ int64_t tile_panel_start(const struct tile_kernels *kernels, int64_t columns, in
     return panel * kernels->panel;
 }
 
+typedef float four __attribute__((vector_size(16)));
+typedef float four_memory __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t order __attribute__((vector_size(16)));
+
+/* `count` rows of a panel, whose columns are `step` apart in w and rows side by side: four by four. */
+static void pack_transposed(int64_t count, int64_t columns, int64_t width, const float *w, int64_t step,
+                            float alpha, float *to)
+{
+    const order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+
+    for (int64_t j = 0; j < columns; j += 4, w += 4 * step) {
+        int64_t k = 0, some = min64(4, columns - j);
+
+        for (; some == 4 && k + 4 <= count; k += 4) {
+            four a = *(const four_memory *)(w + k) * alpha, b = *(const four_memory *)(w + step + k) * alpha;
+            four c = *(const four_memory *)(w + 2 * step + k) * alpha;
+            four d = *(const four_memory *)(w + 3 * step + k) * alpha;
+            four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
+            four ab_high = __builtin_shuffle(a, b, high), cd_high = __builtin_shuffle(c, d, high);
+            float *at = to + k * width + j;
+
+            *(four_memory *)at = __builtin_shuffle(ab, cd, first);
+            *(four_memory *)(at + width) = __builtin_shuffle(ab, cd, second);
+            *(four_memory *)(at + 2 * width) = __builtin_shuffle(ab_high, cd_high, first);
+            *(four_memory *)(at + 3 * width) = __builtin_shuffle(ab_high, cd_high, second);
+        }
+        for (; k < count; k++)
+            for (int64_t i = 0; i < some; i++)
+                to[k * width + j + i] = alpha * w[i * step + k];
+    }
+}
+
 void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t first,
                int64_t count, const float *w, int64_t row_step, int64_t column_step, float alpha,
                float *packed)
@@ -43,12 +75,23 @@ void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t column
 
     for (int64_t panel = 0; panel < panels; panel++) {
         int64_t from = tile_panel_start(kernels, columns, panel);
-        int64_t end = tile_panel_start(kernels, columns, panel + 1);
-        float *to = packed + from * depth + first * (end - from);
+        int64_t width = tile_panel_start(kernels, columns, panel + 1) - from;
+        int64_t some = min64(width, columns - from);
+        float *to = packed + from * depth + first * width;
+        const float *source = w + from * column_step;
 
-        for (int64_t k = 0; k < count; k++)
-            for (int64_t j = from; j < end; j++)
-                *to++ = j < columns ? alpha * w[k * row_step + j * column_step] : 0;
+        if (row_step == 1)
+            pack_transposed(count, some, width, source, column_step, alpha, to);
+        for (int64_t k = 0; k < count; k++, to += width, source += row_step) {
+            if (row_step != 1 && column_step == 1 && alpha == 1) {
+                memcpy(to, source, (size_t)some * sizeof(*to));
+            } else if (row_step != 1) {
+                for (int64_t j = 0; j < some; j++)
+                    to[j] = alpha * source[j * column_step];
+            }
+            for (int64_t j = some; j < width; j++)
+                to[j] = 0;
+        }
     }
 }
 

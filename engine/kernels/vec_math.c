@@ -21,6 +21,11 @@ struct vec_math {
     void (*softplus)(size_t n, const float *x, float *y);
     float (*max)(size_t n, const float *x);
     float (*exp_sum)(size_t n, float shift, const float *x, float *y);
+    float (*add_max)(size_t n, const float *x, const float *addend, float *y);
+    void (*dots)(size_t rows, size_t n, const float *x, const float *y, size_t y_step, float factor,
+                 float *ret);
+    void (*weighted_rows)(size_t rows, size_t n, const float *weights, const float *x, size_t x_step,
+                          float *y);
     float (*sum)(size_t n, const float *x);
     float (*sum_squares)(size_t n, float shift, const float *x);
     float (*sum_abs)(size_t n, const float *x);
@@ -122,6 +127,23 @@ float vec_max_f32(size_t n, const float *x)
 float vec_exp_sum_f32(size_t n, float shift, const float *x, float *y)
 {
     return tables[cpu_isa()]->exp_sum(n, shift, x, y);
+}
+
+float vec_add_max_f32(size_t n, const float *x, const float *addend, float *y)
+{
+    return tables[cpu_isa()]->add_max(n, x, addend, y);
+}
+
+void vec_dots_f32(size_t rows, size_t n, const float *x, const float *y, size_t y_step, float factor,
+                  float *ret)
+{
+    tables[cpu_isa()]->dots(rows, n, x, y, y_step, factor, ret);
+}
+
+void vec_weighted_rows_f32(size_t rows, size_t n, const float *weights, const float *x, size_t x_step,
+                           float *y)
+{
+    tables[cpu_isa()]->weighted_rows(rows, n, weights, x, x_step, y);
 }
 
 float vec_sum_f32(size_t n, const float *x)

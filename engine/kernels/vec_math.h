@@ -37,6 +37,14 @@ void vec_softplus_f32(size_t n, const float *x, float *y);
  * and y = e^(x - shift), of which the sum is returned. */
 float vec_max_f32(size_t n, const float *x);
 float vec_exp_sum_f32(size_t n, float shift, const float *x, float *y);
+/* y = x + addend, and what vec_max_f32() says of it. */
+float vec_add_max_f32(size_t n, const float *x, const float *addend, float *y);
+/* ret[r] = factor * (x . y[r]) for rows y_step apart, and y = the sum of weights[r] * x[r]: a row times
+ * a matrix that nobody packed. */
+void vec_dots_f32(size_t rows, size_t n, const float *x, const float *y, size_t y_step, float factor,
+                  float *ret);
+void vec_weighted_rows_f32(size_t rows, size_t n, const float *weights, const float *x, size_t x_step,
+                           float *y);
 /* The sums of x, of (x - shift)^2 and of |x|, each in as many lanes as a vector has. */
 float vec_sum_f32(size_t n, const float *x);
 float vec_sum_squares_f32(size_t n, float shift, const float *x);

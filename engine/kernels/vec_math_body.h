@@ -326,6 +326,89 @@ static float NAME(max)(size_t n, const float *x)
     return lanes[0];
 }
 
+/* y = x + addend, of which the largest is returned. */
+static float NAME(add_max)(size_t n, const float *x, const float *addend, float *y)
+{
+    VF most = NAME(splat)(-INFINITY);
+    float lanes[LANES];
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        VF sum = NAME(load)(x + i) + NAME(load)(addend + i);
+
+        most = NAME(larger)(most, sum);
+        NAME(store)(y + i, sum);
+    }
+    if (i < n) {
+        VF sum = NAME(load_tail)(x + i, n - i, -INFINITY) + NAME(load_tail)(addend + i, n - i, 0.0f);
+
+        most = NAME(larger)(most, sum);
+        NAME(store_tail)(y + i, n - i, sum);
+    }
+    NAME(store)(lanes, most);
+    for (size_t k = 1; k < LANES; k++)
+        if (lanes[k] > lanes[0] || lanes[k] != lanes[k])
+            lanes[0] = lanes[k];
+    return lanes[0];
+}
+
+/* One product with a row at a time; two sums hide the latency of an addition. */
+static void NAME(dots)(size_t rows, size_t n, const float *x, const float *y, size_t y_step, float factor,
+                       float *ret)
+{
+    for (size_t r = 0; r < rows; r++, y += y_step) {
+        VF sum = {0}, other = {0};
+        size_t i = 0;
+
+        for (; i + 2 * LANES <= n; i += 2 * LANES) {
+            sum = sum + NAME(load)(x + i) * NAME(load)(y + i);
+            other = other + NAME(load)(x + i + LANES) * NAME(load)(y + i + LANES);
+        }
+        for (; i + LANES <= n; i += LANES)
+            sum = sum + NAME(load)(x + i) * NAME(load)(y + i);
+        if (i < n)
+            other = other + NAME(load_tail)(x + i, n - i, 0.0f) * NAME(load_tail)(y + i, n - i, 0.0f);
+        ret[r] = factor * NAME(add_lanes)(sum + other);
+    }
+}
+
+/* Four vectors of columns at a time, so many sums in flight. */
+static void NAME(weighted_rows)(size_t rows, size_t n, const float *weights, const float *x, size_t x_step,
+                                float *y)
+{
+    size_t i = 0;
+
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        VF a = {0}, b = {0}, c = {0}, d = {0};
+
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = x + r * x_step + i;
+
+            a = a + NAME(load)(row) * weights[r];
+            b = b + NAME(load)(row + LANES) * weights[r];
+            c = c + NAME(load)(row + 2 * LANES) * weights[r];
+            d = d + NAME(load)(row + 3 * LANES) * weights[r];
+        }
+        NAME(store)(y + i, a);
+        NAME(store)(y + i + LANES, b);
+        NAME(store)(y + i + 2 * LANES, c);
+        NAME(store)(y + i + 3 * LANES, d);
+    }
+    for (; i < n; i += LANES) {
+        size_t count = n - i < LANES ? n - i : LANES;
+        VF sum = {0};
+
+        for (size_t r = 0; r < rows; r++)
+            sum = sum + (count == LANES ? NAME(load)(x + r * x_step + i)
+                                        : NAME(load_tail)(x + r * x_step + i, count, 0.0f)) *
+                            weights[r];
+        if (count == LANES)
+            NAME(store)(y + i, sum);
+        else
+            NAME(store_tail)(y + i, count, sum);
+    }
+}
+
 static float NAME(exp_sum)(size_t n, float shift, const float *x, float *y)
 {
     VF sum = {0};
@@ -433,6 +516,9 @@ static const struct vec_math NAME(table) = {
     .softplus = NAME(softplus),
     .max = NAME(max),
     .exp_sum = NAME(exp_sum),
+    .add_max = NAME(add_max),
+    .dots = NAME(dots),
+    .weighted_rows = NAME(weighted_rows),
     .sum = NAME(sum),
     .sum_squares = NAME(sum_squares),
     .sum_abs = NAME(sum_abs),

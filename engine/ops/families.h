@@ -21,6 +21,7 @@
     X(dropout) \
     X(einsum) \
     X(expand) \
+    X(fused_attention) \
     X(gather) \
     X(gemm) \
     X(generate) \

@@ -21,6 +21,7 @@ engine_libengine_a_SOURCES += \
 	%D%/expand.c \
 	%D%/families.h \
 	%D%/forest.c %D%/forest.h \
+	%D%/fused_attention.c \
 	%D%/gather.c \
 	%D%/gemm.c \
 	%D%/generate.c \

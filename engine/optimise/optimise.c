@@ -6,9 +6,9 @@ static bool (*const passes[])(struct graph *graph) = {
     optimise_remove_no_ops,   optimise_fold_norm,
     optimise_fuse_layer_norm, optimise_fuse_gelu,
     optimise_fuse_swish,      optimise_remove_dead,
-    optimise_pack_gemm,       optimise_pack_recurrent,
-    optimise_channels_last,   optimise_remove_dead,
-    optimise_fuse_epilogue,
+    optimise_pack_gemm,       optimise_fuse_attention,
+    optimise_pack_recurrent,  optimise_channels_last,
+    optimise_remove_dead,     optimise_fuse_epilogue,
 };
 
 /* Depth is bounded by the reader. */

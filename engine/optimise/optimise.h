@@ -31,6 +31,7 @@ bool optimise_fuse_layer_norm(struct graph *graph);    /* spelled out in ReduceM
 bool optimise_fuse_gelu(struct graph *graph);          /* spelled out in Erf or Tanh */
 bool optimise_fuse_swish(struct graph *graph);         /* x Sigmoid(x), x HardSigmoid(x) */
 bool optimise_pack_gemm(struct graph *graph);          /* MatMul, Gemm with constant weights */
+bool optimise_fuse_attention(struct graph *graph);     /* two products around a Softmax */
 bool optimise_pack_recurrent(struct graph *graph);     /* RNN, GRU, LSTM likewise */
 bool optimise_channels_last(struct graph *graph);      /* Conv with constant weights, and around */
 bool optimise_fuse_epilogue(struct graph *graph);      /* Add and activations after those */
