@@ -2,6 +2,9 @@
 engine_libengine_a_SOURCES += \
 	%D%/augment.c %D%/augment.h \
 	%D%/batches.c %D%/batches.h \
+	%D%/curve.c %D%/curve.h \
+	%D%/curve_svg.c \
+	%D%/curve_text.h \
 	%D%/dataset.c %D%/dataset.h \
 	%D%/dataset_chunks.c %D%/dataset_chunks.h \
 	%D%/evaluation.c %D%/evaluation.h \

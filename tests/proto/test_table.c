@@ -78,8 +78,8 @@ static const struct {
 } texts[] = {
     {"header by words over numbers", "a,b\n1,2.5\n3,4\n", "a,b", "1,2.5\n3,4\n", {0}},
     {"no header", "1,2\n3,4\n", "1,2", "1,2\n3,4\n", {0}},
-    {"no header, classes in words", "5.1,3.5,setosa\n4.9,3,setosa\n7,3.2,versicolor\n", "1,2,3",
-     "5.0999999999999996,3.5,setosa\n4.9000000000000004,3,setosa\n7,3.2000000000000002,versicolor\n", {0}},
+    {"no header, classes in words", "5.5,3.5,setosa\n4.75,3,setosa\n7,3.25,versicolor\n", "1,2,3",
+     "5.5,3.5,setosa\n4.75,3,setosa\n7,3.25,versicolor\n", {0}},
     {"header over words alone", "name,town\nann,ulm\n", "name,town", "ann,ulm\n", {0}},
     {"header given", "1,2\n3,4\n", "1,2", "3,4\n", {.header = TABLE_HEADER_YES}},
     {"no header given", "a,b\n1,2\n", "1,2", "a,b\n1,2\n", {.header = TABLE_HEADER_NO}},

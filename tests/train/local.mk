@@ -70,3 +70,8 @@ check_PROGRAMS += %D%/test_curves
 %C%_test_curves_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DTRAIN_FOLDER='"$(abs_top_srcdir)/%D%"' \
 	-DFIXTURES='"$(abs_top_srcdir)/tests/fixtures"'
 %C%_test_curves_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_curve
+%C%_test_curve_SOURCES = %D%/test_curve.c $(RUN_SUITE)
+%C%_test_curve_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_curve_LDADD = $(ENGINE_TEST_LIBS)
