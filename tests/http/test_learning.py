@@ -55,13 +55,15 @@ class Service:
 
     def stop(self, how=signal.SIGTERM):
         self.daemon.process.send_signal(how)
-        self.daemon.process.wait(30)
+        code = self.daemon.process.wait(30)
+        assert code == (0 if how == signal.SIGTERM else -how), (code, self.daemon.log())
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.daemon.__exit__(None, None, None)
+    def __exit__(self, failed, *_):
+        code = self.daemon.stop()
+        assert failed or code == 0, (code, self.daemon.log())
         if self.own:
             shutil.rmtree(self.directory)
 

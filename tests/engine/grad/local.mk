@@ -80,3 +80,8 @@ check_PROGRAMS += %D%/test_lines
 %C%_test_lines_SOURCES = %D%/test_lines.c $(GRAD_CASE)
 %C%_test_lines_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_lines_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_tape
+%C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
+%C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_tape_LDADD = $(ENGINE_TEST_LIBS)
