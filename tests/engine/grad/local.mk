@@ -26,6 +26,21 @@ check_PROGRAMS += %D%/test_dropout
 %C%_test_dropout_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_dropout_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_index
+%C%_test_index_SOURCES = %D%/test_index.c $(GRAD_CASE)
+%C%_test_index_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_index_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_lines
+%C%_test_lines_SOURCES = %D%/test_lines.c $(GRAD_CASE)
+%C%_test_lines_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_lines_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_move
+%C%_test_move_SOURCES = %D%/test_move.c $(GRAD_CASE)
+%C%_test_move_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_move_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(GRAD_CASE)
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -60,11 +75,6 @@ check_PROGRAMS += %D%/test_unary
 %C%_test_unary_SOURCES = %D%/test_unary.c $(GRAD_CASE)
 %C%_test_unary_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_unary_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_move
-%C%_test_move_SOURCES = %D%/test_move.c $(GRAD_CASE)
-%C%_test_move_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_move_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_where
 %C%_test_where_SOURCES = %D%/test_where.c $(GRAD_CASE)
