@@ -23,18 +23,26 @@
     X(group_norm) \
     X(join) \
     X(loss) \
+    X(lrn) \
     X(matmul) \
     X(matrix) \
     X(move) \
     X(norm) \
+    X(norm_axes) \
+    X(packed) \
     X(pool) \
+    X(quantise) \
     X(reduce) \
+    X(resize) \
     X(rnn) \
+    X(rotary) \
     X(scatter) \
     X(select) \
+    X(signal) \
     X(softmax) \
     X(stops) \
     X(unary) \
+    X(unpool) \
     X(where)
 
 #define X(name) extern const struct grad_def grads_##name[];

@@ -19,20 +19,27 @@ engine_libengine_a_SOURCES += \
 	%D%/group_norm.c \
 	%D%/join.c \
 	%D%/loss.c \
+	%D%/lrn.c \
 	%D%/matmul.c \
 	%D%/matrix.c \
 	%D%/move.c \
 	%D%/norm.c \
+	%D%/norm_axes.c \
+	%D%/packed.c \
 	%D%/picks.c %D%/picks.h \
 	%D%/pool.c \
+	%D%/quantise.c \
 	%D%/reduce.c \
+	%D%/resize.c \
 	%D%/rnn.c \
 	%D%/rnn_backward.c \
 	%D%/rnn_forward.c \
 	%D%/rnn_sweep.h \
+	%D%/rotary.c \
 	%D%/save.c %D%/save.h \
 	%D%/scatter.c \
 	%D%/select.c \
+	%D%/signal.c \
 	%D%/softmax.c \
 	%D%/stops.c \
 	%D%/tape.c %D%/tape.h \
@@ -43,4 +50,5 @@ engine_libengine_a_SOURCES += \
 	%D%/term.c %D%/term.h \
 	%D%/term_rows.h \
 	%D%/unary.c \
+	%D%/unpool.c \
 	%D%/where.c

@@ -43,3 +43,17 @@
 
 RESAMPLE(f32, float)
 RESAMPLE(f64, double)
+
+void resample_back_f32(const struct resample *r, int64_t outer, int64_t inner, const float *to,
+                       float *from)
+{
+    for (int64_t o = 0; o < outer; o++, from += r->in * inner)
+        for (int64_t x = 0; x < r->out; x++, to += inner)
+            for (int64_t t = 0; t < r->taps && r->indices[x * r->taps] >= 0; t++) {
+                const float weight = (float)r->weights[x * r->taps + t];
+                float *row = from + r->indices[x * r->taps + t] * inner;
+
+                for (int64_t i = 0; i < inner; i++)
+                    row[i] += weight * to[i];
+            }
+}

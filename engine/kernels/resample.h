@@ -20,5 +20,8 @@ void resample_f32(const struct resample *r, int64_t outer, int64_t inner, const 
                   float *to);
 void resample_f64(const struct resample *r, int64_t outer, int64_t inner, const double *from,
                   double *to);
+/* The way back: adds to each input element what output elements have of it, times their `to`. */
+void resample_back_f32(const struct resample *r, int64_t outer, int64_t inner, const float *to,
+                       float *from);
 
 #endif

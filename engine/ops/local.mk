@@ -53,6 +53,7 @@ engine_libengine_a_SOURCES += \
 	%D%/pool_form.c %D%/pool_form.h \
 	%D%/product.c %D%/product.h \
 	%D%/quantise.c \
+	%D%/quantise_form.c %D%/quantise_form.h \
 	%D%/random.c \
 	%D%/reduce.c \
 	%D%/regex.h \
@@ -65,6 +66,7 @@ engine_libengine_a_SOURCES += \
 	%D%/rnn_form.c %D%/rnn_form.h \
 	%D%/roi.c \
 	%D%/rotary.c \
+	%D%/rotary_form.c %D%/rotary_form.h \
 	%D%/rows.h \
 	%D%/scatter.c \
 	%D%/select.c \
@@ -84,6 +86,7 @@ engine_libengine_a_SOURCES += \
 	%D%/unary.c \
 	%D%/unique.c \
 	%D%/unpool.c \
+	%D%/unpool_form.c %D%/unpool_form.h \
 	%D%/view.c \
 	%D%/where.c \
 	%D%/widen.c %D%/widen.h \

@@ -6,24 +6,13 @@
 #include "engine/kernels/reduce.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/quantise_form.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #define DTYPES_QUANTISED \
     (DTYPE_BIT(DTYPE_I8) | DTYPE_BIT(DTYPE_U8) | DTYPE_BIT(DTYPE_I16) | DTYPE_BIT(DTYPE_U16))
-
-struct quantise_params {
-    int64_t axis, block;
-    enum dtype output;             /* DTYPE_NONE: that of the zero point, or the default */
-};
-
-/* Where the scale of an element stands. */
-struct grid {
-    int64_t outer, n, inner;
-    int64_t block;                 /* elements along the axis of one scale; 0: not blocked */
-    bool single;
-};
 
 static enum engine_status quantise_init(const struct op_init *init, struct engine_error *err)
 {
@@ -37,21 +26,6 @@ static enum engine_status quantise_init(const struct op_init *init, struct engin
     if (params->output != DTYPE_NONE && compute_dtype(params->output) == DTYPE_NONE)
         return op_unsupported(init->node, err, "output_dtype %d", (int)params->output);
     return ENGINE_OK;
-}
-
-static struct grid grid_of(const struct quantise_params *params, const struct shape *x,
-                           const struct shape *scale)
-{
-    struct grid grid = {.outer = 1, .n = 1, .inner = shape_elements(x), .block = params->block,
-                        .single = scale->rank == 0 || (scale->rank == 1 && scale->dims[0] == 1)};
-    int axis = 0;
-
-    if (grid.single || !shape_axis(params->axis, x->rank, &axis))
-        return grid;
-    grid.outer = shape_product(x, 0, axis);
-    grid.n = x->dims[axis];
-    grid.inner = shape_product(x, axis + 1, x->rank);
-    return grid;
 }
 
 static enum engine_status check_scale(const struct op_infer *infer, struct engine_error *err)
@@ -86,22 +60,9 @@ static enum engine_status check_scale(const struct op_infer *infer, struct engin
     return ENGINE_OK;
 }
 
-/* Index of the scale of the first element of row (o, i). */
-static int64_t scale_index(const struct grid *grid, int64_t o, int64_t i)
-{
-    int64_t blocks;
-
-    if (grid->single)
-        return 0;
-    if (grid->block == 0)
-        return i;
-    blocks = grid->n / grid->block + (grid->n % grid->block != 0);
-    return (o * blocks + i / grid->block) * grid->inner;
-}
-
 /* The scales and zero points of `count` elements that follow element `first`; repeated where one
  * serves a whole row. The zero point is 0 where there is none. */
-static void load_grid(const struct grid *grid, const struct tensor *scale,
+static void load_grid(const struct quantise_grid *grid, const struct tensor *scale,
                       const struct tensor *zero, int64_t first, int64_t count, float *scales,
                       float *zeros)
 {
@@ -159,17 +120,15 @@ static void walk_grid(const struct op_call *call, chunk_fn *chunk)
     const struct tensor *x = call->inputs[0], *scale = call->inputs[1];
     const struct tensor *zero = operand_given(call, 2) ? call->inputs[2] : NULL;
     struct tensor *y = call->outputs[0];
-    struct grid grid = grid_of(call->params, &x->shape, &scale->shape);
+    struct quantise_grid grid = quantise_grid_of(call->params, &x->shape, &scale->shape);
     float items[CONVERT_CHUNK], scales[CONVERT_CHUNK], zeros[CONVERT_CHUNK];
 
     for (int64_t row = 0; grid.inner != 0 && row < grid.outer * grid.n; row++)
         for (int64_t k = 0; k < grid.inner; k += CONVERT_CHUNK) {
             int64_t count = grid.inner - k < CONVERT_CHUNK ? grid.inner - k : CONVERT_CHUNK;
             int64_t at = row * grid.inner + k;
-            int64_t first = scale_index(&grid, row / grid.n, row % grid.n);
+            int64_t first = quantise_scale_at(&grid, at);
 
-            if (!grid.single && grid.block != 0)
-                first += k;
             load_grid(&grid, scale, zero, first, count, scales, zeros);
             load_f32(x->dtype, count, (const char *)x->data + (size_t)at * dtype_size(x->dtype),
                      items);

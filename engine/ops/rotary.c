@@ -4,19 +4,9 @@
 #include "engine/kernels/convert.h"
 #include "engine/op.h"
 #include "engine/ops/families.h"
+#include "engine/ops/rotary_form.h"
 
 #include <string.h>
-
-enum { X, COS, SIN, PLACES };
-
-struct rotary_params {
-    int64_t heads, rotated; /* 0: not stated */
-    bool interleaved;
-};
-
-struct sizes {
-    int64_t batch, heads, length, head, rotated;
-};
 
 static enum engine_status rotary_init(const struct op_init *init, struct engine_error *err)
 {
@@ -29,48 +19,28 @@ static enum engine_status rotary_init(const struct op_init *init, struct engine_
     return ENGINE_OK;
 }
 
-/* NULL, or what does not fit. */
-static const char *sizes_of(const struct rotary_params *params, const struct shape *x,
-                            struct sizes *ret)
-{
-    bool packed = x->rank == 3;
-
-    if (x->rank != 3 && x->rank != 4)
-        return "X must have rank 3 or 4";
-    if (packed && (params->heads < 1 || x->dims[2] % params->heads != 0))
-        return "num_heads must divide the hidden size";
-    ret->batch = x->dims[0];
-    ret->heads = packed ? params->heads : x->dims[1];
-    ret->length = packed ? x->dims[1] : x->dims[2];
-    ret->head = packed ? x->dims[2] / params->heads : x->dims[3];
-    ret->rotated = params->rotated != 0 ? params->rotated : ret->head;
-    if (ret->rotated < 0 || ret->rotated > ret->head || ret->rotated % 2 != 0)
-        return "rotary_embedding_dim must be even and at most the head's size";
-    return NULL;
-}
-
 static enum engine_status rotary_infer(struct op_infer *infer, struct engine_error *err)
 {
     const struct tensor *in = infer->inputs;
-    struct sizes s;
-    const char *why = sizes_of(infer->params, &in[X].shape, &s);
-    bool places = infer->n_inputs > PLACES && in[PLACES].dtype != DTYPE_NONE;
+    struct rotary_extent s;
+    const char *why = rotary_sizes(infer->params, &in[ROTARY_X].shape, &s);
+    bool places = infer->n_inputs > ROTARY_PLACES && in[ROTARY_PLACES].dtype != DTYPE_NONE;
 
-    for (int i = COS; why == NULL && i <= SIN; i++) {
+    for (int i = ROTARY_COS; why == NULL && i <= ROTARY_SIN; i++) {
         const struct shape *cache = &in[i].shape;
 
-        if (in[i].dtype != in[X].dtype)
+        if (in[i].dtype != in[ROTARY_X].dtype)
             why = "the caches are not of X's type";
         else if (cache->rank != (places ? 2 : 3) || cache->dims[cache->rank - 1] != s.rotated / 2 ||
                  (!places && (cache->dims[0] != s.batch || cache->dims[1] != s.length)) ||
-                 !shape_equal(cache, &in[COS].shape))
+                 !shape_equal(cache, &in[ROTARY_COS].shape))
             why =
                 "cos_cache and sin_cache must be [places, rotated / 2], or [batch, length, rotated / 2] "
                 "without position_ids";
     }
     if (why == NULL && places &&
-        (in[PLACES].dtype != DTYPE_I64 ||
-         !shape_equal(&in[PLACES].shape, &(struct shape){2, {s.batch, s.length}})))
+        (in[ROTARY_PLACES].dtype != DTYPE_I64 ||
+         !shape_equal(&in[ROTARY_PLACES].shape, &(struct shape){2, {s.batch, s.length}})))
         why = "position_ids is not int64 [batch, length]";
     if (why != NULL)
         return op_fail(infer->node, err, "%s", why);
@@ -79,7 +49,7 @@ static enum engine_status rotary_infer(struct op_infer *infer, struct engine_err
 }
 
 /* One head of one token, in place. */
-static void turn(const struct sizes *s, bool interleaved, const float *cosines, const float *sines,
+static void turn(const struct rotary_extent *s, bool interleaved, const float *cosines, const float *sines,
                  float *x)
 {
     int64_t half = s->rotated / 2;
@@ -96,25 +66,27 @@ static void turn(const struct sizes *s, bool interleaved, const float *cosines, 
 static enum engine_status rotary_run(const struct op_call *call, struct engine_error *err)
 {
     const struct rotary_params *params = call->params;
-    const struct tensor *x = call->inputs[X];
+    const struct tensor *x = call->inputs[ROTARY_X];
     const int64_t *places =
-        call->n_inputs > PLACES && call->inputs[PLACES] != NULL ? call->inputs[PLACES]->data : NULL;
+        call->n_inputs > ROTARY_PLACES && call->inputs[ROTARY_PLACES] != NULL
+            ? call->inputs[ROTARY_PLACES]->data
+            : NULL;
     size_t size = dtype_size(x->dtype);
-    struct sizes s = {0};
+    struct rotary_extent s = {0};
     float *head = call->scratch, *cosines, *sines;
 
-    sizes_of(params, &x->shape, &s);
+    rotary_sizes(params, &x->shape, &s);
     cosines = head + s.head;
     sines = cosines + s.rotated / 2;
     for (int64_t token = 0; token < s.batch * s.length; token++) {
         int64_t row = places != NULL ? places[token] : token;
         size_t at = (size_t)(row * (s.rotated / 2)) * size;
 
-        if (places != NULL && (row < 0 || row >= call->inputs[COS]->shape.dims[0]))
+        if (places != NULL && (row < 0 || row >= call->inputs[ROTARY_COS]->shape.dims[0]))
             return op_fail(call->node, err, "position_ids has %lld, expected 0 to %lld",
-                           (long long)row, (long long)call->inputs[COS]->shape.dims[0] - 1);
-        load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[COS]->data + at, cosines);
-        load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[SIN]->data + at, sines);
+                           (long long)row, (long long)call->inputs[ROTARY_COS]->shape.dims[0] - 1);
+        load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[ROTARY_COS]->data + at, cosines);
+        load_f32(x->dtype, s.rotated / 2, (const char *)call->inputs[ROTARY_SIN]->data + at, sines);
         for (int64_t h = 0; h < s.heads; h++) {
             int64_t b = token / s.length, t = token % s.length;
             int64_t place =

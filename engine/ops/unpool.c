@@ -2,18 +2,10 @@
  * engine/ops/unpool.c - windows put back into an image: MaxUnpool, Col2Im. */
 #include "engine/kernels/convert.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/unpool_form.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-enum { SPATIAL_MAX = SHAPE_RANK_MAX - 2 };
-
-/* Attributes of a window, one entry a spatial dimension; -1 dimensions: none was given. */
-struct window_params {
-    int n_kernel, n_strides, n_pads, n_dilations;
-    int64_t kernel[SPATIAL_MAX], strides[SPATIAL_MAX], dilations[SPATIAL_MAX];
-    int64_t pads[2 * SPATIAL_MAX];
-};
 
 static enum engine_status read_list(const struct op_init *init, const char *name, int64_t least,
                                     int most, int64_t *items, int *ret_count,
@@ -35,7 +27,7 @@ static enum engine_status read_list(const struct op_init *init, const char *name
 
 static enum engine_status window_init(const struct op_init *init, struct engine_error *err)
 {
-    struct window_params *p = init->params;
+    struct unpool_params *p = init->params;
     enum engine_status status =
         read_list(init, "kernel_shape", 1, SPATIAL_MAX, p->kernel, &p->n_kernel, err);
 
@@ -53,7 +45,7 @@ static enum engine_status window_init(const struct op_init *init, struct engine_
 }
 
 /* True if every list that was given has one entry (pads: two) for each of `spatial` dimensions. */
-static bool lists_fit(const struct window_params *p, int spatial)
+static bool lists_fit(const struct unpool_params *p, int spatial)
 {
     return (p->n_strides == 0 || p->n_strides == spatial) &&
            (p->n_dilations == 0 || p->n_dilations == spatial) &&
@@ -62,7 +54,7 @@ static bool lists_fit(const struct window_params *p, int spatial)
 
 /* The shape that was pooled, as far as the attributes tell; indices count in it. False if there is
  * none. */
-static bool pooled_shape(const struct window_params *p, const struct shape *from, struct shape *ret)
+static bool pooled_shape(const struct unpool_params *p, const struct shape *from, struct shape *ret)
 {
     const int spatial = from->rank - 2;
 
@@ -80,7 +72,7 @@ static bool pooled_shape(const struct window_params *p, const struct shape *from
 
 static enum engine_status unpool_infer(struct op_infer *infer, struct engine_error *err)
 {
-    const struct window_params *p = infer->params;
+    const struct unpool_params *p = infer->params;
     const struct tensor *from = &infer->inputs[0], *indices = &infer->inputs[1];
     struct shape shape;
     enum engine_status status;
@@ -144,19 +136,9 @@ static enum engine_status unpool_run(const struct op_call *call, struct engine_e
     return ENGINE_OK;
 }
 
-/* Blocks along one dimension, 0 if there is no room for one; the numbers have been checked. */
-static int64_t block_count(const struct window_params *p, int spatial, int d, int64_t image,
-                           int64_t block)
-{
-    const int64_t room = image + p->pads[d] + p->pads[spatial + d] -
-                         (p->dilations[d] * (block - 1) + 1);
-
-    return room < 0 ? 0 : room / p->strides[d] + 1;
-}
-
 static enum engine_status col2im_infer(struct op_infer *infer, struct engine_error *err)
 {
-    const struct window_params *p = infer->params;
+    const struct unpool_params *p = infer->params;
     const struct tensor *from = &infer->inputs[0];
     struct shape shape = {0};
     int64_t image[SHAPE_RANK_MAX], block[SHAPE_RANK_MAX];
@@ -178,7 +160,7 @@ static enum engine_status col2im_infer(struct op_infer *infer, struct engine_err
         if (image[d] < 1 || block[d] < 1 || image[d] > INT32_MAX || block[d] > INT32_MAX)
             return op_fail(infer->node, err, "image %" PRId64 ", block %" PRId64, image[d], block[d]);
         if (__builtin_mul_overflow(volume, block[d], &volume) ||
-            __builtin_mul_overflow(blocks, block_count(p, spatial, d, image[d], block[d]), &blocks))
+            __builtin_mul_overflow(blocks, unpool_block_count(p, spatial, d, image[d], block[d]), &blocks))
             return op_fail(infer->node, err, "blocks are too large");
         shape.dims[2 + d] = image[d];
     }
@@ -204,29 +186,6 @@ static void add_element(struct tensor *to, int64_t i, const struct tensor *from,
     store_f64(to->dtype, 1, &sum, (char *)to->data + (size_t)i * dtype_size(to->dtype));
 }
 
-/* Where element `place` of a block, at block `number`, falls in the image: -1 in the padding. */
-static int64_t image_offset(const struct window_params *p, const struct tensor *to,
-                            const struct tensor *block, int64_t place, int64_t number)
-{
-    const int spatial = to->shape.rank - 2;
-    int64_t offset = 0, stride = 1;
-
-    for (int d = spatial - 1; d >= 0; d--) {
-        const int64_t dim = to->shape.dims[2 + d], side = tensor_int_at(block, d);
-        const int64_t blocks = block_count(p, spatial, d, dim, side);
-        const int64_t at = number % blocks * p->strides[d] + place % side * p->dilations[d] -
-                           p->pads[d];
-
-        if (at < 0 || at >= dim)
-            return -1;
-        offset += at * stride;
-        stride *= dim;
-        number /= blocks;
-        place /= side;
-    }
-    return offset;
-}
-
 static enum engine_status col2im_run(const struct op_call *call, struct engine_error *err)
 {
     const struct tensor *from = call->inputs[0];
@@ -246,7 +205,7 @@ static enum engine_status col2im_run(const struct op_call *call, struct engine_e
     for (int64_t place = 0; place < volume; place++) {
         for (int64_t number = 0; number < blocks; number++) {
             const int64_t offset =
-                image_offset(call->params, to, call->inputs[2], place, number);
+                unpool_image_offset(call->params, to, call->inputs[2], place, number);
 
             for (int64_t c = 0; c < planes && offset >= 0; c++)
                 add_element(to, c * image + offset, from, (c * volume + place) * blocks + number);
@@ -258,11 +217,11 @@ static enum engine_status col2im_run(const struct op_call *call, struct engine_e
 const struct op_def ops_unpool[] = {
     {.name = "MaxUnpool", .domain = "", .since = 9, .inputs_min = 2, .inputs_max = 3,
      .outputs_min = 1, .outputs_max = 1, .host_inputs = 1 << 2,
-     .params_size = sizeof(struct window_params), .init = window_init, .infer = unpool_infer,
+     .params_size = sizeof(struct unpool_params), .init = window_init, .infer = unpool_infer,
      .run = unpool_run},
     {.name = "Col2Im", .domain = "", .since = 18, .inputs_min = 3, .inputs_max = 3,
      .outputs_min = 1, .outputs_max = 1, .host_inputs = 1 << 1 | 1 << 2,
-     .params_size = sizeof(struct window_params), .init = window_init, .infer = col2im_infer,
+     .params_size = sizeof(struct unpool_params), .init = window_init, .infer = col2im_infer,
      .run = col2im_run},
     {.name = NULL},
 };

@@ -61,10 +61,20 @@ check_PROGRAMS += %D%/test_reduce
 %C%_test_reduce_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_reduce_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_resize
+%C%_test_resize_SOURCES = %D%/test_resize.c $(GRAD_CASE)
+%C%_test_resize_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_resize_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_rnn
 %C%_test_rnn_SOURCES = %D%/test_rnn.c $(GRAD_CASE)
 %C%_test_rnn_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_rnn_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_signal
+%C%_test_signal_SOURCES = %D%/test_signal.c $(GRAD_CASE)
+%C%_test_signal_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_signal_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_SOURCES = %D%/test_softmax.c $(GRAD_CASE)

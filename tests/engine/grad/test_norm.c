@@ -73,6 +73,16 @@ static const struct grad_case rows[] = {
      "y = GroupNormalization(_x,s,_b) num_groups=2; out y"},
     {.name = "instance", .graph = "const x f32[2,3,4,5] ~; const s f32[3] ~; const b f32[3] ~;"
      "y = InstanceNormalization(x,s,b); out y"},
+    {.name = "LRN", .graph = "const x f32[2,6,3,2] ~; y = LRN(x) size=3 alpha=0.5 beta=0.8 bias=1.5;"
+     "out y", .tolerance = 1e-4},
+    {.name = "LRN, even size, long planes", .graph = "const x f32[1,5,300] ~;"
+     "y = LRN(x) size=4 alpha=0.9 beta=0.6; out y", .tolerance = 1e-4},
+    {.name = "mean and variance", .graph = "const x f32[3,2,2,4] ~;"
+     "y = MeanVarianceNormalization(x); out y"},
+    {.name = "mean and variance, one axis", .graph = "const x f32[3,2,5] ~;"
+     "y = MeanVarianceNormalization(x) axes=2,; out y"},
+    {.name = "L2 norm", .graph = "const x f32[3,4,5] ~; y = LpNormalization(x) axis=1 p=2; out y"},
+    {.name = "L1 norm", .graph = "const x f32[3,4,5] ~d; y = LpNormalization(x) axis=-1 p=1; out y"},
 };
 
 START_TEST(test_batch)

@@ -45,6 +45,16 @@ static const struct grad_case rows[] = {
     {.name = "norm, p 3", .graph =
      "const x f32[1,2,5,6] ~d; y = LpPool(x) kernel_shape=3,2 p=3; out y"},
     {.name = "global norm", .graph = "const x f32[2,3,4,5] ~d; y = GlobalLpPool(x); out y"},
+    {.name = "unpool", .graph = "const x f32[1,2,2,3] ~; "
+    "const i i64[1,2,2,3] 0 3 4 13 15 16 24 26 29 37 38 40;"
+     "y = MaxUnpool(x,i) kernel_shape=2,2 strides=2,2; out y"},
+    {.name = "unpool, to a larger shape, one place twice", .graph = "const x f32[1,1,2,2] ~;"
+     "const i i64[1,1,2,2] 0 5 5 15; const s i64[4] 1 1 5 5;"
+     "y = MaxUnpool(x,i,s) kernel_shape=2,2 strides=2,2; out y"},
+    {.name = "columns to image", .graph = "const x f32[2,12,6] ~; const i i64[2] 4 5; const b i64[2] 2 3;"
+     "y = Col2Im(x,i,b) strides=2,1; out y"},
+    {.name = "columns to image, padded, dilations", .graph = "const x f32[1,8,9] ~; const i i64[2] 4 5;"
+     "const b i64[2] 2 2; y = Col2Im(x,i,b) strides=2,2 pads=1,1,1,1 dilations=1,1; out y"},
     {.name = "used twice", .graph = "const x f32[1,2,4,4] ~d; a = MaxPool(x) kernel_shape=2,2;"
      "b = AveragePool(x) kernel_shape=2,2; y = Add(a,b); out y"},
 };
