@@ -6,14 +6,11 @@
 #include "engine/engine.h"
 #include "server/create_options.h"
 #include "server/network_create.h"
+#include "server/whole_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 enum { SPEC_BYTES_MAX = 16 << 20 };
 
@@ -70,42 +67,6 @@ static bool apply(const struct create_options *options, struct layer_spec *spec,
     return true;
 }
 
-/* Beside it first, so that a file of that name is whole at any time. */
-static bool write_output(const char *path, const struct network_file *file, struct problem *problem)
-{
-    size_t size = strlen(path) + sizeof(".XXXXXX"), done = 0;
-    char *beside = malloc(size);
-    int fd = -1;
-    ssize_t count = 0;
-    bool ok = false;
-
-    if (beside != NULL) {
-        snprintf(beside, size, "%s.XXXXXX", path);
-        fd = mkostemp(beside, O_CLOEXEC);
-    }
-    while (fd >= 0 && done < file->size && (count >= 0 || errno == EINTR)) {
-        count = write(fd, (const char *)file->bytes + done, file->size - done);
-        if (count > 0)
-            done += (size_t)count;
-    }
-    if (fd >= 0) {
-        mode_t mask = umask(0);
-
-        umask(mask);
-        ok = done == file->size && fchmod(fd, 0666 & ~mask) == 0;
-        ok = close(fd) == 0 && ok;
-        ok = ok && rename(beside, path) == 0;
-        if (!ok) {
-            int error = errno;
-
-            unlink(beside);
-            errno = error;
-        }
-    }
-    free(beside);
-    return ok || problem_set(problem, 500, "io", "%s cannot be written: %s", path, strerror(errno));
-}
-
 static bool print_spec(const struct network_spec *network, struct problem *problem)
 {
     struct text text;
@@ -125,7 +86,8 @@ static bool make_file(const struct create_options *options, const struct network
     struct network_file file = {0};
     bool ok = network_create(network, 0, &file, problem);
 
-    if (ok && options->output != NULL && write_output(options->output, &file, problem))
+    if (ok && options->output != NULL &&
+        whole_file_write(options->output, &(struct whole_part){file.bytes, file.size}, 1, problem))
         fprintf(stderr, "%s: %lld parameters, %zu bytes\n", options->output,
                 (long long)file.n_parameters, file.size);
     else

@@ -20,7 +20,8 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/state_dir.c %D%/state_dir.h \
 	%D%/status_map.c %D%/status_map.h \
 	%D%/subcommand.c %D%/subcommand.h \
-	%D%/tensor_bridge.c %D%/tensor_bridge.h
+	%D%/tensor_bridge.c %D%/tensor_bridge.h \
+	%D%/whole_file.c %D%/whole_file.h
 
 bin_PROGRAMS += inferd
 inferd_SOURCES = %D%/main.c
@@ -32,3 +33,4 @@ include server/handlers/local.mk
 include server/learning/local.mk
 include server/serving/local.mk
 include server/observe/local.mk
+include server/training/local.mk

@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "server/create.h"
+#include "server/training/train.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,10 +55,17 @@ static int run_create(const struct subcommand *self, int argc, char **argv)
     return create_run(argc, argv);
 }
 
+static int run_train(const struct subcommand *self, int argc, char **argv)
+{
+    (void)self;
+    return train_run_command(argc, argv);
+}
+
 static const struct subcommand subcommands[] = {
     {"create", "create --help", run_create},
     {"inspect", "inspect MODEL.onnx", run_inspect},
     {"ops", "ops [--markdown]", run_ops},
+    {"train", "train --help", run_train},
 };
 
 bool subcommand_run(int argc, char **argv, int *ret_code)

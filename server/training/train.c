@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/training/train.h"
+
+#include "server/training/train_run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static void print_outcome(const struct train_options *options, const struct train_session *session,
+                          const struct train_outcome *outcome)
+{
+    printf("best epoch %lld of %lld: %s %.6g; %.1f s\n", (long long)outcome->best_epoch,
+           (long long)outcome->epochs, options->metric, outcome->metric, outcome->seconds);
+    if (outcome->refused > 0)
+        printf("%lld steps were refused\n", (long long)outcome->refused);
+    if (outcome->has_test) {
+        printf("test of %lld examples: loss %.6g\n", (long long)dataset_n_examples(session->test),
+               outcome->test.loss);
+        for (int m = 0; m < METRIC_COUNT && outcome->test.has_metrics; m++)
+            if (isfinite(outcome->test.metrics.values[m]))
+                printf("  %-18s %.6g\n", evaluation_metric_name((enum evaluation_metric)m),
+                       outcome->test.metrics.values[m]);
+    }
+    if (options->output != NULL)
+        printf("written to %s\n", options->output);
+}
+
+static bool train(const struct train_options *options, struct problem *problem)
+{
+    struct train_session session;
+    struct train_outcome outcome;
+    bool ok = train_session_open(&session, options, problem) &&
+              train_run(options, &session, &outcome, problem);
+
+    if (ok)
+        print_outcome(options, &session, &outcome);
+    train_session_finish(&session);
+    return ok;
+}
+
+int train_run_command(int argc, char **argv)
+{
+    struct train_options options;
+    struct problem problem = {0};
+
+    if (!train_options_parse(&options, argc, argv)) {
+        fprintf(stderr, "inferd: train: %s\n", options.error);
+        return EX_USAGE;
+    }
+    if (options.help) {
+        train_options_help(stdout);
+        return EX_OK;
+    }
+    if (train(&options, &problem))
+        return EX_OK;
+    fprintf(stderr, "inferd: train: %s\n", problem.text);
+    return problem.status == 500 ? EX_CANTCREAT : problem.status == 404 ? EX_NOINPUT : EX_DATAERR;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/training/train_files.h - what a run leaves behind: checkpoints to go on from, and the model.
+ * A checkpoint is a safetensors file, replaced at once. Main thread. */
+#ifndef SERVER_TRAINING_TRAIN_FILES_H
+#define SERVER_TRAINING_TRAIN_FILES_H
+
+#include "server/training/train_curve.h"
+#include "server/training/train_session.h"
+
+/* Where a run stands between two epochs. */
+struct train_progress {
+    int64_t epochs;                /* done */
+    int64_t best_epoch;            /* 0: none yet */
+    int64_t since_best;
+    double best_score;             /* larger is better */
+    float *best;                   /* weights and statistics of the best epoch, one after another */
+    int64_t best_count;
+    struct train_point *points;    /* by epoch */
+    int64_t n_points, cap_points;
+};
+
+/* `fingerprint` is what must be the same when a run goes on. */
+bool train_checkpoint_write(const char *path, const struct trainer *trainer,
+                            const struct train_progress *progress, const char *fingerprint,
+                            struct problem *problem);
+/* Into a fresh trainer, and progress whose `best` has its memory. */
+bool train_checkpoint_read(const char *path, struct trainer *trainer, struct train_progress *progress,
+                           const char *fingerprint, struct problem *problem);
+
+/* Copies weights and statistics of the trainer; train_best_restore() puts them back. */
+void train_best_keep(const struct trainer *trainer, struct train_progress *progress);
+bool train_best_restore(struct trainer *trainer, const struct train_progress *progress,
+                        struct problem *problem);
+/* Floats that train_best_keep() needs. */
+int64_t train_best_count(const struct trainer *trainer);
+
+/* The model's file with the trainer's weights. */
+bool train_model_write(const char *path, const struct train_session *session, struct trainer *trainer,
+                       struct problem *problem);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/training/train_session.h"
+
+#include "server/status_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLASSES_MAX = 4096, POOL_SPIN_US = 100 };
+
+static bool engine_problem(struct problem *problem, const struct engine_error *err)
+{
+    problem_from_engine(problem, err);
+    return false;
+}
+
+static bool find_names(const struct train_options *options, struct trainer_options *ret,
+                       struct trainer_loss *loss, struct problem *problem)
+{
+    enum optimiser_kind optimiser;
+    enum schedule_kind schedule;
+
+    if (!optimiser_find(options->optimiser, &optimiser))
+        return problem_set(problem, 400, "bad_request", "--optimiser: there is no '%.64s'",
+                           options->optimiser);
+    if (!schedule_find(options->schedule, &schedule))
+        return problem_set(problem, 400, "bad_request", "--schedule: there is no '%.64s'",
+                           options->schedule);
+    ret->optimiser = optimiser_form_default(optimiser);
+    ret->schedule = schedule_default(schedule, options->rate);
+    *loss = (struct trainer_loss){.by_head = true, .form = loss_form_default(LOSS_MSE)};
+    if (options->loss == NULL)
+        return true;
+    loss->by_head = false;
+    loss->axis_by_head = true;
+    if (!loss_find(options->loss, &loss->form.kind))
+        return problem_set(problem, 400, "bad_request", "--loss: there is no '%.64s'", options->loss);
+    return true;
+}
+
+/* "1,2.5" to floats of static size; `balanced` counts the labels of the training part. */
+static bool parse_weights(const struct train_options *options, const struct train_session *session,
+                          struct loss_form *form, struct problem *problem)
+{
+    static float weights[CLASSES_MAX];
+    int64_t count = 0, n;
+    const uint32_t *examples;
+
+    form->class_weights = weights;
+    if (strcmp(options->class_weights, "balanced") != 0) {
+        for (const char *at = options->class_weights; *at != '\0' && count < CLASSES_MAX; count++) {
+            char *end;
+
+            weights[count] = strtof(at, &end);
+            if (end == at || (*end != '\0' && *end != ','))
+                return problem_set(problem, 400, "bad_request",
+                                   "--class-weights: expected numbers, or 'balanced', got '%.64s'", at);
+            at = end + (*end == ',');
+        }
+        form->n_class_weights = count;
+        return true;
+    }
+    memset(weights, 0, sizeof(weights));
+    examples = split_part(&session->split, 0, &n);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t label = -1;
+        struct tensor one = {DTYPE_I64, {0, {0}}, &label};
+        struct engine_error err = {0};
+
+        if (dataset_gather(session->dataset, session->n_inputs, examples + i, 1, &one, &err) !=
+            ENGINE_OK)
+            return engine_problem(problem, &err);
+        if (label < 0 || label >= CLASSES_MAX)
+            return problem_set(problem, 400, "bad_request",
+                               "--class-weights balanced: label %lld is out of range",
+                               (long long)label);
+        weights[label]++;
+        count = label >= count ? label + 1 : count;
+    }
+    for (int64_t c = 0; c < count; c++)
+        weights[c] = weights[c] > 0.0f ? (float)n / ((float)count * weights[c]) : 0.0f;
+    form->n_class_weights = count;
+    return true;
+}
+
+static void set_numbers(const struct train_options *options, int64_t steps,
+                        struct trainer_options *ret)
+{
+    struct optimiser_form *form = &ret->optimiser;
+    struct schedule *schedule = &ret->schedule;
+
+    form->momentum = options->momentum > 0.0 ? options->momentum : form->momentum;
+    form->beta1 = options->beta1 > 0.0 ? options->beta1 : form->beta1;
+    form->beta2 = options->beta2 > 0.0 ? options->beta2 : form->beta2;
+    form->epsilon = options->epsilon > 0.0 ? options->epsilon : form->epsilon;
+    form->decay = options->decay > 0.0 ? options->decay : form->decay;
+    form->l2 = options->l2;
+    form->l1 = options->l1;
+    form->clip_norm = options->clip;
+    schedule->warmup = options->warmup;
+    schedule->period = options->period > 0 ? options->period : steps - options->warmup;
+    if (schedule->period < 1)
+        schedule->period = 1;
+    schedule->gamma = options->gamma > 0.0 ? options->gamma : schedule->gamma;
+    schedule->least = options->least;
+}
+
+bool train_trainer_options(const struct train_options *options, const struct train_session *session,
+                           int64_t steps, struct trainer_loss *ret_loss,
+                           struct trainer_options *ret, struct problem *problem)
+{
+    *ret = trainer_options_default();
+    if (!find_names(options, ret, ret_loss, problem))
+        return false;
+    set_numbers(options, steps, ret);
+    if (options->huber_delta > 0.0)
+        ret_loss->form.delta = options->huber_delta;
+    ret_loss->form.smoothing = options->label_smoothing;
+    ret_loss->form.ignores = options->has_ignore;
+    ret_loss->form.ignore_index = options->ignore_index;
+    if (options->class_weights != NULL && session->dataset != NULL &&
+        !parse_weights(options, session, &ret_loss->form, problem))
+        return false;
+    /* Several outputs: each by its head. */
+    if (model_n_outputs(session->model) == 1 || options->loss != NULL) {
+        ret->n_losses = 1;
+        ret->losses = ret_loss;
+        ret_loss->output = model_output(session->model, 0)->name;
+    }
+    ret->learns = options->learns;
+    ret->frozen = options->frozen;
+    ret->last_layers = (int)options->last_layers;
+    ret->spare_vectors = options->spare_vectors;
+    ret->micro_batch = options->micro_batch;
+    ret->seed = (uint64_t)options->seed;
+    ret->bytes_max = (size_t)options->memory;
+    ret->tapes_max = 3;
+    ret->norm = options->batch >= 8 ? TRAINER_NORM_BATCH : TRAINER_NORM_FROZEN;
+    if (options->norm != NULL) {
+        if (strcmp(options->norm, "batch") != 0 && strcmp(options->norm, "frozen") != 0)
+            return problem_set(problem, 400, "bad_request", "--norm: expected 'batch' or 'frozen'");
+        ret->norm = options->norm[0] == 'b' ? TRAINER_NORM_BATCH : TRAINER_NORM_FROZEN;
+    }
+    return true;
+}
+
+/* Class names of the file, one a line, as `inferd create` wrote them. */
+static struct labels *model_labels(const struct model *model)
+{
+    const char *at = model_metadata(model, "inferd.classes");
+    struct labels *labels = at != NULL && *at != '\0' ? labels_create() : NULL;
+
+    while (labels != NULL && *at != '\0') {
+        size_t length = strcspn(at, "\n");
+
+        if (labels_add(labels, at, length) < 0) {
+            labels_destroy(labels);
+            return NULL;
+        }
+        at += length + (at[length] == '\n');
+    }
+    return labels;
+}
+
+/* What the data must hold, from the model's inputs and what a trainer would learn. */
+static bool make_wish(const struct train_session *session, const struct train_options *options,
+                      struct train_wish *wish, struct problem *problem)
+{
+    struct engine_error err = {0};
+    struct trainer_options trainer_options;
+    struct trainer_loss loss;
+    struct trainer *trainer;
+
+    if (!train_trainer_options(options, session, 1, &loss, &trainer_options, problem))
+        return false;
+    loss.form.class_weights = NULL;
+    trainer = trainer_create(session->model, &trainer_options, NULL, &err);
+    if (trainer == NULL)
+        return engine_problem(problem, &err);
+    *wish = (struct train_wish){.n_inputs = model_n_inputs(session->model),
+                                .n_targets = trainer_n_losses(trainer),
+                                .input_columns = options->inputs,
+                                .target_columns = options->target,
+                                .delimiter = options->delimiter != NULL ? options->delimiter[0] : 0,
+                                .skip_missing = options->skip_missing,
+                                .labels = session->labels};
+    if (wish->n_inputs > TRAIN_ENDS_MAX || wish->n_targets > TRAIN_ENDS_MAX) {
+        trainer_destroy(trainer);
+        return problem_set(problem, 400, "bad_request", "a model of more than %d inputs or outputs",
+                           TRAIN_ENDS_MAX);
+    }
+    for (int i = 0; i < wish->n_inputs; i++) {
+        const struct model_io *input = model_input(session->model, i);
+        struct train_field *field = &wish->inputs[i];
+
+        *field = (struct train_field){input->name, input->dtype, -1, {0}, false, false};
+        if (input->shape.rank == RANK_UNKNOWN)
+            continue;
+        field->rank = input->shape.rank > 0 ? input->shape.rank - 1 : 0;
+        for (int d = 0; d < field->rank; d++)
+            field->dims[d] = input->shape.dims[d + 1];
+    }
+    for (int i = 0; i < wish->n_targets; i++) {
+        enum loss_kind kind = trainer_loss_form(trainer, i)->kind;
+
+        /* The output's name is the model's own, which outlives the trainer. */
+        for (int o = 0; o < model_n_outputs(session->model); o++)
+            if (strcmp(model_output(session->model, o)->name, trainer_loss_output(trainer, i)) == 0)
+                wish->targets[i] = (struct train_field){
+                    model_output(session->model, o)->name, DTYPE_F32, -1, {0},
+                    kind == LOSS_CE || kind == LOSS_BCE, kind == LOSS_CE};
+    }
+    trainer_destroy(trainer);
+    return true;
+}
+
+static bool split_data(struct train_session *session, const struct train_options *options,
+                       struct problem *problem)
+{
+    const double fractions[2] = {1.0 - options->validation, options->validation};
+    const struct dataset_field *target = dataset_field(session->dataset, session->n_inputs);
+    int stratify = target->dtype == DTYPE_I64 && target->shape.rank == 0 ? session->n_inputs : -1;
+    struct engine_error err = {0};
+
+    if (split_fractions(session->dataset, stratify, fractions, options->validation > 0.0 ? 2 : 1,
+                        (uint64_t)options->seed, &session->split, &err) != ENGINE_OK)
+        return engine_problem(problem, &err);
+    return true;
+}
+
+bool train_session_open(struct train_session *session, const struct train_options *options,
+                        struct problem *problem)
+{
+    const struct model_options load = {.optimise = false, .keep_source = true};
+    struct engine_error err = {0};
+    struct labels *found = NULL;
+    struct train_wish wish;
+
+    *session = (struct train_session){0};
+    if (engine_start(&err) != ENGINE_OK)
+        return engine_problem(problem, &err);
+    session->model = model_load_file(options->model, &load, &err);
+    if (session->model == NULL) {
+        engine_problem(problem, &err);
+        problem_prefix(problem, "%s", options->model);
+        return false;
+    }
+    session->pool = pool_create((int)options->threads, POOL_SPIN_US);
+    session->labels = model_labels(session->model);
+    session->labels_of_model = session->labels != NULL;
+    if (!make_wish(session, options, &wish, problem))
+        return false;
+    session->n_inputs = wish.n_inputs;
+    session->n_targets = wish.n_targets;
+    session->dataset =
+        train_data_load(&wish, options->data.items, options->data.count, &found, problem);
+    if (session->dataset == NULL)
+        return false;
+    if (session->labels == NULL)
+        session->labels = found;
+    else
+        labels_destroy(found);
+    found = NULL;
+    wish.labels = session->labels;
+    if (options->test.count > 0) {
+        session->test =
+            train_data_load(&wish, options->test.items, options->test.count, &found, problem);
+        labels_destroy(found);
+        if (session->test == NULL)
+            return false;
+    }
+    return split_data(session, options, problem);
+}
+
+void train_session_finish(struct train_session *session)
+{
+    split_finish(&session->split);
+    dataset_destroy(session->dataset);
+    dataset_destroy(session->test);
+    labels_destroy(session->labels);
+    pool_destroy(session->pool);
+    model_unref(session->model);
+}

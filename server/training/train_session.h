@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/training/train_session.h - what the runs of one `inferd train` share: the model as it came,
+ * the examples and their split, the threads. Main thread. */
+#ifndef SERVER_TRAINING_TRAIN_SESSION_H
+#define SERVER_TRAINING_TRAIN_SESSION_H
+
+#include "engine/engine.h"
+#include "engine/train/batches.h"
+#include "engine/train/evaluation.h"
+#include "engine/train/split.h"
+#include "engine/train/trainer.h"
+#include "server/training/train_data.h"
+#include "server/training/train_options.h"
+
+struct train_session {
+    struct model *model;           /* not optimised, holds its file's bytes */
+    struct pool *pool;
+    struct dataset *dataset, *test;   /* test may be NULL */
+    struct labels *labels;         /* of text targets, or NULL */
+    bool labels_of_model;          /* the model's file had them */
+    struct split split;            /* part 0 to learn from, part 1 (if any) to judge by */
+    int n_inputs, n_targets;       /* fields of both datasets */
+};
+
+/* What trainer_create() gets; lists live in `ret_form` and `weights`, which the caller keeps. False with
+ * `problem`: an option that does not fit. `steps` is what a schedule spans by default. */
+bool train_trainer_options(const struct train_options *options, const struct train_session *session,
+                           int64_t steps, struct trainer_loss *ret_loss,
+                           struct trainer_options *ret, struct problem *problem);
+
+/* Loads model and data. Finish it either way. */
+bool train_session_open(struct train_session *session, const struct train_options *options,
+                        struct problem *problem);
+void train_session_finish(struct train_session *session);
+
+#endif
