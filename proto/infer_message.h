@@ -4,7 +4,7 @@
 #ifndef PROTO_INFER_MESSAGE_H
 #define PROTO_INFER_MESSAGE_H
 
-#include "proto/text.h"
+#include "proto/tensor_print.h"
 #include "proto/wire_tensor.h"
 
 struct wire_limits {
@@ -51,6 +51,7 @@ struct infer_response {
     int n_outputs;
     const struct wire_tensor *outputs;
     const int *binary;          /* for each output: 1 binary; NULL: none is */
+    enum non_finite non_finite; /* of outputs in JSON; a decoded null is NaN */
     void *memory;               /* owner of all of the above once decoded, else NULL */
 };
 

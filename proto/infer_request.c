@@ -323,7 +323,7 @@ void infer_request_encode(const struct infer_request *request, const int *binary
     if (request->n_outputs > 0)
         encode_outputs(request, text);
     text_puts(text, "\"inputs\":");
-    infer_tensors_encode(request->inputs, request->n_inputs, binary, text);
+    infer_tensors_encode(request->inputs, request->n_inputs, binary, NON_FINITE_TOKEN, text);
     text_puts(text, "}");
     *ret_header_length = tail ? (int64_t)(text->length - start) : -1;
     infer_tensors_encode_tail(request->inputs, request->n_inputs, binary, text);

@@ -45,7 +45,7 @@ void infer_response_encode(const struct infer_response *response, struct text *t
         text_puts(text, "},");
     }
     text_puts(text, "\"outputs\":");
-    infer_tensors_encode(response->outputs, response->n_outputs, binary, text);
+    infer_tensors_encode(response->outputs, response->n_outputs, binary, response->non_finite, text);
     text_puts(text, "}");
     *ret_header_length = tail > 0 ? (int64_t)(text->length - start) : -1;
     infer_tensors_encode_tail(response->outputs, response->n_outputs, binary, text);

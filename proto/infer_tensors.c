@@ -80,8 +80,10 @@ bool infer_tensor_from_span(struct infer_source *source, const struct json_span 
                            (long long)elements, shape_text(tensor->dims, tensor->rank, shape),
                            (long long)tensor->count);
     if (!tensor_scan_start(&scan, tensor->type, tensor->count, source->bytes_left, source->memory,
-                           problem) ||
-        !tensor_scan_value(&scan, span->start, span->end, problem))
+                           problem))
+        return false;
+    scan.null_is_nan = !source->strict;
+    if (!tensor_scan_value(&scan, span->start, span->end, problem))
         return false;
     if (scan.count != tensor->count || !nesting_fits(&scan, tensor))
         return problem_set(problem, 400, "bad_tensor", "nested as %s, shape is %s",
@@ -303,7 +305,8 @@ size_t infer_tensor_tail_bytes(const struct wire_tensor *tensor)
     return bytes;
 }
 
-static void encode_tensor(const struct wire_tensor *tensor, bool binary, struct text *text)
+static void encode_tensor(const struct wire_tensor *tensor, bool binary, enum non_finite non_finite,
+                          struct text *text)
 {
     int i;
 
@@ -323,13 +326,13 @@ static void encode_tensor(const struct wire_tensor *tensor, bool binary, struct 
         text_puts(text, "}}");
     } else {
         text_puts(text, "],\"data\":");
-        tensor_print_flat(text, tensor);
+        tensor_print_flat(text, tensor, non_finite);
         text_puts(text, "}");
     }
 }
 
 void infer_tensors_encode(const struct wire_tensor *tensors, int n, const int *binary,
-                          struct text *text)
+                          enum non_finite non_finite, struct text *text)
 {
     int i;
 
@@ -337,7 +340,7 @@ void infer_tensors_encode(const struct wire_tensor *tensors, int n, const int *b
     for (i = 0; i < n; i++) {
         if (i > 0)
             text_puts(text, ",");
-        encode_tensor(&tensors[i], binary != NULL && binary[i] != 0, text);
+        encode_tensor(&tensors[i], binary != NULL && binary[i] != 0, non_finite, text);
     }
     text_puts(text, "]");
 }

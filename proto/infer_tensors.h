@@ -35,7 +35,7 @@ bool infer_tensor_from_tail(struct infer_source *source, const char *path, size_
 size_t infer_tensor_tail_bytes(const struct wire_tensor *tensor);
 /* "[{...},{...}]"; `binary[i]` leaves data out and announces its bytes (NULL: none does). */
 void infer_tensors_encode(const struct wire_tensor *tensors, int n, const int *binary,
-                          struct text *text);
+                          enum non_finite non_finite, struct text *text);
 /* Appends the binary data of those tensors. */
 void infer_tensors_encode_tail(const struct wire_tensor *tensors, int n, const int *binary,
                                struct text *text);

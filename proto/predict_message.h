@@ -20,6 +20,7 @@ void predict_request_finish(struct predict_request *request);
 
 /* False with `problem` when outputs of a row-format request do not share dimension 0. */
 bool predict_response_encode(bool row_format, const struct wire_tensor *outputs, int n_outputs,
-                             struct text *text, struct problem *problem);
+                             enum non_finite non_finite, struct text *text,
+                             struct problem *problem);
 
 #endif

@@ -16,7 +16,7 @@ static bool is_base64(const struct wire_tensor *tensor)
 
 /* {"a": ..., "b": ...}: the part of each output that dims[first_dim..] describe at `row`. */
 static void print_object(const struct wire_tensor *outputs, int n_outputs, int first_dim,
-                         int64_t row, struct text *text)
+                         int64_t row, enum non_finite non_finite, struct text *text)
 {
     int64_t stride;
     int i, d;
@@ -30,12 +30,14 @@ static void print_object(const struct wire_tensor *outputs, int n_outputs, int f
             text_puts(text, ",");
         text_json_string(text, outputs[i].name, strlen(outputs[i].name));
         text_puts(text, ":");
-        tensor_print_nested(text, &outputs[i], first_dim, row * stride, is_base64(&outputs[i]));
+        tensor_print_nested(text, &outputs[i], first_dim, row * stride, is_base64(&outputs[i]),
+                            non_finite);
     }
     text_puts(text, "}");
 }
 
-static void print_rows(const struct wire_tensor *outputs, int n_outputs, struct text *text)
+static void print_rows(const struct wire_tensor *outputs, int n_outputs, enum non_finite non_finite,
+                       struct text *text)
 {
     int64_t row;
 
@@ -43,7 +45,7 @@ static void print_rows(const struct wire_tensor *outputs, int n_outputs, struct 
     for (row = 0; row < outputs[0].dims[0] && !text->failed; row++) {
         if (row > 0)
             text_puts(text, ",");
-        print_object(outputs, n_outputs, 1, row, text);
+        print_object(outputs, n_outputs, 1, row, non_finite, text);
     }
     text_puts(text, "]");
 }
@@ -70,17 +72,18 @@ static bool check_rows(const struct wire_tensor *outputs, int n_outputs, struct 
 }
 
 bool predict_response_encode(bool row_format, const struct wire_tensor *outputs, int n_outputs,
-                             struct text *text, struct problem *problem)
+                             enum non_finite non_finite, struct text *text,
+                             struct problem *problem)
 {
     if (row_format && !check_rows(outputs, n_outputs, problem))
         return false;
     text_puts(text, row_format ? "{\"predictions\":" : "{\"outputs\":");
     if (n_outputs == 1)
-        tensor_print_nested(text, &outputs[0], 0, 0, is_base64(&outputs[0]));
+        tensor_print_nested(text, &outputs[0], 0, 0, is_base64(&outputs[0]), non_finite);
     else if (row_format && n_outputs > 0)
-        print_rows(outputs, n_outputs, text);
+        print_rows(outputs, n_outputs, non_finite, text);
     else
-        print_object(outputs, n_outputs, 0, 0, text);
+        print_object(outputs, n_outputs, 0, 0, non_finite, text);
     text_puts(text, "}");
     return true;
 }

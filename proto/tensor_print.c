@@ -56,11 +56,20 @@ static void print_bytes(struct text *text, const struct wire_bytes *bytes, bool 
     text_puts(text, "\"}");
 }
 
+/* The number just printed at `out` is none: it begins with a letter, after its sign. */
+static bool is_token(const char *out)
+{
+    return out[*out == '-'] > '9';
+}
+
 /* `n` elements from `offset`, with commas between. */
 static void print_row(struct text *text, const struct wire_tensor *tensor, int64_t offset,
-                      int64_t n, bool base64)
+                      int64_t n, bool base64, enum non_finite non_finite)
 {
     enum { GROUP = 64 };
+    bool no_tokens = non_finite == NON_FINITE_NULL && tensor->type != WIRE_BOOL;
+    size_t length;
+    char *out;
     int64_t i;
 
     for (i = 0; i < n; i++) {
@@ -74,40 +83,47 @@ static void print_row(struct text *text, const struct wire_tensor *tensor, int64
             return;
         if (i > 0)
             text->data[text->length++] = ',';
-        text->length +=
-            print_number(tensor->type, tensor->data, offset + i, text->data + text->length);
+        out = text->data + text->length;
+        length = print_number(tensor->type, tensor->data, offset + i, out);
+        if (no_tokens && is_token(out)) {
+            memcpy(out, "null", 4);
+            length = 4;
+        }
+        text->length += length;
     }
 }
 
-void tensor_print_flat(struct text *text, const struct wire_tensor *tensor)
+void tensor_print_flat(struct text *text, const struct wire_tensor *tensor,
+                       enum non_finite non_finite)
 {
     text_append(text, "[", 1);
-    print_row(text, tensor, 0, tensor->count, false);
+    print_row(text, tensor, 0, tensor->count, false, non_finite);
     text_append(text, "]", 1);
 }
 
 /* Depth is at most WIRE_RANK_MAX. */
 void tensor_print_nested(struct text *text, const struct wire_tensor *tensor, int first_dim,
-                         int64_t offset, bool base64)
+                         int64_t offset, bool base64, enum non_finite non_finite)
 {
     int64_t i, n, stride = 1;
     int d;
 
     if (first_dim == tensor->rank) {
-        print_row(text, tensor, offset, 1, base64);
+        print_row(text, tensor, offset, 1, base64, non_finite);
         return;
     }
     n = tensor->dims[first_dim];
     text_append(text, "[", 1);
     if (first_dim == tensor->rank - 1) {
-        print_row(text, tensor, offset, n, base64);
+        print_row(text, tensor, offset, n, base64, non_finite);
     } else {
         for (d = first_dim + 1; d < tensor->rank; d++)
             stride *= tensor->dims[d];
         for (i = 0; i < n && !text->failed; i++) {
             if (i > 0)
                 text_append(text, ",", 1);
-            tensor_print_nested(text, tensor, first_dim + 1, offset + i * stride, base64);
+            tensor_print_nested(text, tensor, first_dim + 1, offset + i * stride, base64,
+                                non_finite);
         }
     }
     text_append(text, "]", 1);

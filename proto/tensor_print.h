@@ -7,11 +7,18 @@
 #include "proto/text.h"
 #include "proto/wire_tensor.h"
 
+/* How floats that are not finite are spelled: JSON has no word for them. */
+enum non_finite {
+    NON_FINITE_TOKEN, /* NaN, Infinity, -Infinity: not JSON, but what many readers take */
+    NON_FINITE_NULL   /* null, all three */
+};
+
 /* "[1.0,2.0,3.0]": all elements, whatever the shape. */
-void tensor_print_flat(struct text *text, const struct wire_tensor *tensor);
+void tensor_print_flat(struct text *text, const struct wire_tensor *tensor,
+                       enum non_finite non_finite);
 /* The part from element `offset` that dims[first_dim..] describe, nested; the bare element when no
  * dimension is left. `base64`: BYTES as {"b64": "..."}. */
 void tensor_print_nested(struct text *text, const struct wire_tensor *tensor, int first_dim,
-                         int64_t offset, bool base64);
+                         int64_t offset, bool base64, enum non_finite non_finite);
 
 #endif

@@ -5,6 +5,7 @@
 #include "proto/json_text.h"
 #include "proto/number_scan.h"
 
+#include <math.h>
 #include <string.h>
 
 bool tensor_scan_start(struct tensor_scan *scan, enum wire_type type, int64_t capacity,
@@ -125,23 +126,65 @@ static const char *read_strings(struct tensor_scan *scan, const char *p, const c
     }
 }
 
+/* Writes NaN as the next element. */
+static void put_nan(struct tensor_scan *scan)
+{
+    static const float nan32 = NAN;
+    static const double nan64 = (double)NAN;
+    static const uint16_t nan16 = 0x7e00, nan_bf16 = 0x7fc0;
+    size_t bytes = wire_type_bytes(scan->type);
+    const void *nan = scan->type == WIRE_FP32   ? (const void *)&nan32
+                      : scan->type == WIRE_FP64 ? (const void *)&nan64
+                      : scan->type == WIRE_FP16 ? (const void *)&nan16
+                                                : (const void *)&nan_bf16;
+
+    memcpy((char *)scan->data + (size_t)scan->count++ * bytes, nan, bytes);
+}
+
+static bool is_float(enum wire_type type)
+{
+    return type == WIRE_FP32 || type == WIRE_FP64 || type == WIRE_FP16 || type == WIRE_BF16;
+}
+
+/* Past a null at p and the comma behind it, if any; else NULL. *ret_more: there was one. */
+static const char *skip_null(const char *p, const char *end, bool *ret_more)
+{
+    if (end - p < 4 || memcmp(p, "null", 4) != 0)
+        return NULL;
+    p = json_skip_space(p + 4, end);
+    *ret_more = p < end && *p == ',';
+    return *ret_more ? json_skip_space(p + 1, end) : p;
+}
+
 /* Scalars from p up to what is no comma. */
 static const char *read_scalars(struct tensor_scan *scan, const char *p, const char *end,
                                 struct problem *problem)
 {
     enum number_fault fault;
+    const char *next;
+    bool more = true;
     int64_t n;
 
     if (scan->type == WIRE_BYTES)
         return read_strings(scan, p, end, problem);
-    fault =
-        number_scan_run(scan->type, &p, end, scan->capacity - scan->count,
-                        (char *)scan->data + (size_t)scan->count * wire_type_bytes(scan->type), &n);
-    scan->count += n;
-    if (fault == NUMBER_OK)
-        return p;
-    number_fault_explain(fault, scan->type, p, end, scan->count, problem);
-    return NULL;
+    while (more) {
+        fault = number_scan_run(
+            scan->type, &p, end, scan->capacity - scan->count,
+            (char *)scan->data + (size_t)scan->count * wire_type_bytes(scan->type), &n);
+        scan->count += n;
+        if (fault == NUMBER_OK)
+            return p;
+        next = scan->null_is_nan && is_float(scan->type) && scan->count < scan->capacity
+                   ? skip_null(p, end, &more)
+                   : NULL;
+        if (next == NULL) {
+            number_fault_explain(fault, scan->type, p, end, scan->count, problem);
+            return NULL;
+        }
+        put_nan(scan);
+        p = next;
+    }
+    return p;
 }
 
 /* An array of n elements has closed at `depth` (0: the outermost). */

@@ -10,6 +10,7 @@
 struct tensor_scan {
     enum wire_type type;
     bool base64; /* BYTES: {"b64": "..."} is a string too */
+    bool null_is_nan; /* of float types: answers may say so */
     void *data;  /* elements; room for `capacity` of them */
     int64_t capacity, count;
     int rank; /* depths seen so far */

@@ -22,6 +22,7 @@ struct options {
     const char *log_level;               /* error, warning, info, debug */
     const char *log_format;              /* text, json */
     bool access_log;
+    bool json_nan_tokens;
     int64_t socket_mode;                 /* permissions of a unix socket */
     int64_t workers;                     /* 0: one for each core */
     int64_t network_threads;

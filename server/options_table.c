@@ -25,6 +25,9 @@ const struct option_def option_table[] = {
      "form of a log line"},
     {"access-log", OPTION_BOOL, FIELD(access_log), "no", 0, 0, "BOOL", NULL, true,
      "write one line for each request"},
+    {"json-nan-tokens", OPTION_BOOL, FIELD(json_nan_tokens), "no", 0, 0, "BOOL", NULL, false,
+     "write numbers that are not finite as bare NaN, Infinity and -Infinity, which is not JSON, in "
+     "JSON answers; else they are null"},
     {"socket-mode", OPTION_OCTAL, FIELD(socket_mode), "0660", 0, 0777, "MODE", NULL, false,
      "permissions of a unix socket"},
     {"workers", OPTION_INT, FIELD(workers), "0", 0, 1024, "N", NULL, false,
@@ -38,8 +41,8 @@ const struct option_def option_table[] = {
     {"queue-rows-max", OPTION_INT, FIELD(queue_rows_max), "4096", 1, 16777216, "ROWS", NULL, false,
      "rows that may wait for one model; more are refused with 503"},
     {"inline-us-max", OPTION_INT, FIELD(inline_us_max), "100", 0, 1000000, "US", NULL, false,
-     "a model whose measured cost is below this many microseconds runs on the network thread "
-     "when the daemon is idle; 0 never does"},
+     "a request whose measured cost is below this many microseconds runs on the network thread that "
+     "received it, and so does a batch below a small multiple of it; 0 never does"},
     {"body-bytes-max", OPTION_BYTES, FIELD(body_bytes_max), "64M", 1, TIB, "BYTES", NULL, false,
      "largest request body; a larger one is refused with 413"},
     {"body-bytes-total-max", OPTION_BYTES, FIELD(body_bytes_total_max), "256M", 1, TIB, "BYTES",

@@ -149,7 +149,7 @@ static bool convert(enum wire_type type, struct message_memory *memory, struct w
     if (tensor->type == type)
         return true;
     text_init(&json);
-    tensor_print_flat(&json, tensor);
+    tensor_print_flat(&json, tensor, NON_FINITE_TOKEN);
     good = scan_json(&json, type, memory, tensor, problem);
     text_free(&json);
     tensor->rank = shaped.rank;

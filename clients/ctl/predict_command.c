@@ -24,7 +24,8 @@ static void print_table(const struct wire_tensor *tensor)
         putchar(' ');
         for (i = 0; i < cells && i < CELLS_MAX; i++) {
             text_init(&text);
-            tensor_print_nested(&text, tensor, tensor->rank, row * cells + i, false);
+            tensor_print_nested(&text, tensor, tensor->rank, row * cells + i, false,
+                                NON_FINITE_TOKEN);
             printf(" %.*s", (int)text.length, text.data != NULL ? text.data : "");
             text_free(&text);
         }
@@ -43,6 +44,7 @@ static void print_answer(const struct ctl *ctl, struct infer_response *response)
     if (ctl->json) {
         text_init(&text);
         response->binary = NULL;
+        response->non_finite = NON_FINITE_NULL;
         if (response->model_name == NULL)
             response->model_name = ctl->model;
         infer_response_encode(response, &text, &header_length);

@@ -235,6 +235,8 @@ class Client:
             size = output.get("parameters", {}).get("binary_data_size")
             if size is None:
                 values = _flatten(output["data"])[1]
+                if None in values:                 # not finite: JSON has no word for it
+                    values = [float("nan") if value is None else value for value in values]
             else:
                 values = _unpack(output["datatype"], output["shape"], body[at:at + size])
                 at += size

@@ -131,6 +131,7 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
         .n_outputs = call->n_chosen,
         .outputs = call->sent,
         .binary = call->binary,
+        .non_finite = prediction_non_finite(prediction),
     };
     int64_t header_length;
     char number[NUMBER_PRINT_BYTES_MAX + 1];

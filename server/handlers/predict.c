@@ -26,7 +26,8 @@ static bool predict_call_encode(struct prediction *prediction, const struct wire
 
     *ret_content_type = "application/json";
     return predict_response_encode(call->request.row_format, outputs,
-                                   prediction->job.entry->n_outputs, text, problem);
+                                   prediction->job.entry->n_outputs,
+                                   prediction_non_finite(prediction), text, problem);
 }
 
 static bool decode(struct predict_call *call, struct problem *problem)

@@ -22,6 +22,11 @@ struct wire_limits prediction_limits(const struct services *services)
     };
 }
 
+enum non_finite prediction_non_finite(const struct prediction *prediction)
+{
+    return prediction->services->options->json_nan_tokens ? NON_FINITE_TOKEN : NON_FINITE_NULL;
+}
+
 static bool prediction_is_abandoned(const struct infer_job *job)
 {
     return exchange_is_abandoned(((const struct prediction *)job)->exchange);

@@ -50,6 +50,8 @@ void prediction_start(struct prediction *prediction, int64_t timeout_us);
 /* Counts the failure, frees the prediction and answers with the problem. */
 void prediction_fail(struct prediction *prediction, const struct problem *problem);
 
+/* How this server's answers in JSON spell numbers that are not finite. */
+enum non_finite prediction_non_finite(const struct prediction *prediction);
 /* What decoders of this server's requests must keep to. */
 struct wire_limits prediction_limits(const struct services *services);
 

@@ -158,7 +158,8 @@ static void on_wake(uv_async_t *wake)
 {
     struct http_loop *loop = wake->data;
 
-    atomic_store(&loop->tick_ns, uv_hrtime());
+    loop->now_ns = uv_hrtime();
+    atomic_store(&loop->tick_ns, loop->now_ns);
     take_incoming(loop);
     if (parking_take_finished(loop))
         turn(loop);
@@ -200,7 +201,7 @@ static bool start_mhd(struct http_loop *loop, struct problem *problem)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
         request_handle, loop, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         pool_bytes > POOL_BYTES_MIN ? pool_bytes : (size_t)POOL_BYTES_MIN,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)limit, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)limit,
         MHD_OPTION_URI_LOG_CALLBACK, request_begin, loop, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, request_completed, loop,
         MHD_OPTION_NOTIFY_CONNECTION, connection_notify, loop, MHD_OPTION_END);

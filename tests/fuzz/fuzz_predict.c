@@ -35,7 +35,8 @@ static void encode_columns(const struct predict_request *request, struct text *t
     struct problem problem = {0};
 
     text_init(text);
-    require(predict_response_encode(false, request->inputs, request->n_inputs, text, &problem));
+    require(predict_response_encode(false, request->inputs, request->n_inputs, NON_FINITE_TOKEN, text,
+                                    &problem));
     require(!text->failed);
 }
 

@@ -105,6 +105,7 @@ ROWS = [
     ("34 header of 18 KB", get(b"A: " + b"a" * 18000), {431}, CLOSED),
     ("34 2000 headers", get(*[b"A%d: b" % i for i in range(2000)]), {431}, CLOSED),
     ("34 150 headers", get(*[b"A%d: b" % i for i in range(150)]), {431}, CLOSED),
+    ("header of 7 KB in 90 fields", post(CL, *[b"A%02d: " % i + b"a" * 72 for i in range(90)]), {200}, KEPT),
     ("35 lower case", get(method=b"get"), {405, 501}, CLOSED),
     ("35 unknown", get(method=b"BREW"), {405, 501}, CLOSED),
     ("35 G=", get(method=b"G="), {400, 405, 501}, CLOSED),

@@ -176,7 +176,7 @@ def check_versions(tally, daemon):
 
 
 def check_special_values(tally, daemon):
-    """Not-finite numbers pass through; JSON spells them as TensorFlow Serving does."""
+    """Not-finite numbers pass through in binary; in JSON, which has no word for them, they are null."""
     values = [math.nan, math.inf, -math.inf, 1e-45, 3.4028234663852886e38 / 2, -0.0]
     blobs = struct.pack("<6f", *values)
     tensor = {"name": "x", "shape": [3, 2], "datatype": "FP32", "parameters": {"binary_data_size": 24}}
@@ -188,7 +188,18 @@ def check_special_values(tally, daemon):
                 and math.copysign(1, got[5]) < 0, f"73 values in binary: {status} {got}")
     status, _, body = daemon.request("POST", infer_path("scale"), json.dumps(request(one(data=[1, 2]))).replace(
         "[1, 2]}", "[NaN, -Infinity]}"), {"Content-Type": "application/json"})
-    tally.check(status == 200 and b"NaN,-Infinity" in body, f"73 values in JSON: {status} {body}")
+    tally.check(status == 200 and b"[null,null]" in body, f"73 values in JSON: {status} {body}")
+    status, answer = daemon.post_json("/v1/models/scale:predict", {"instances": [[3e38, 1.0]]})
+    tally.check(status == 200 and answer["predictions"][0][0] is None, f"73 overflow in rows: {status} {answer}")
+
+
+def check_nan_tokens(tally, folder):
+    """The setting for clients that expect Triton's and TensorFlow Serving's spelling."""
+    with Daemon(build_folder(), "--model-repository", folder, "--json-nan-tokens=yes") as daemon:
+        for path, body in ((infer_path("scale"), json.dumps(request(one(data=[1, 2]))).replace("[1, 2]}", "[NaN, -Infinity]}")),
+                           ("/v1/models/scale:predict", '{"instances": [[NaN, -Infinity]]}')):
+            status, _, body = daemon.request("POST", path, body, {"Content-Type": "application/json"})
+            tally.check(status == 200 and b"NaN,-Infinity" in body, f"73 tokens from {path}: {status} {body}")
 
 
 def check_types(tally, daemon):
@@ -314,6 +325,7 @@ def main():
             for check in (check_bad, check_bad_binary, check_versions, check_special_values, check_types, check_forms,
                           check_v1, check_clients_at_once, check_metrics):
                 check(tally, daemon)
+        check_nan_tokens(tally, folder)
     return tally.end()
 
 

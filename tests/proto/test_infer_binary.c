@@ -2,6 +2,8 @@
  * The binary_tensor_data extension, and answers in both forms. */
 #include "tests/proto/infer_case.h"
 
+#include <math.h>
+
 #include <stdio.h>
 
 /* JSON and tail as one body. */
@@ -171,6 +173,60 @@ START_TEST(response_as_json)
 }
 END_TEST
 
+/* JSON has no word for them. Read back, null is NaN. */
+START_TEST(not_finite_is_null)
+{
+    static const struct {
+        enum wire_type type;
+        union {
+            float f32[4];
+            double f64[4];
+            uint16_t f16[4];
+        } values;
+        const char *null, *token;
+    } rows[] = {
+        {WIRE_FP32, {.f32 = {NAN, 1, -INFINITY, INFINITY}}, "[null,1.0,null,null]",
+         "[NaN,1.0,-Infinity,Infinity]"},
+        {WIRE_FP64, {.f64 = {1, (double)NAN, -1, -(double)INFINITY}}, "[1.0,null,-1.0,null]",
+         "[1.0,NaN,-1.0,-Infinity]"},
+        {WIRE_FP16, {.f16 = {0x7e00, 0x3c00, 0xfc00, 0}}, "[null,1.0,null,0.0]",
+         "[NaN,1.0,-Infinity,0.0]"},
+        {WIRE_BF16, {.f16 = {0x7fc0, 0x3f80, 0xff80, 0}}, "[null,1.0,null,0.0]",
+         "[NaN,1.0,-Infinity,0.0]"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int token = 0; token < 2; token++) {
+            struct wire_tensor output = {.name = "y", .type = rows[i].type, .rank = 1, .dims = {4},
+                                         .count = 4, .data = (void *)(uintptr_t)&rows[i].values};
+            struct infer_response response = {
+                .model_name = "m", .generation = -1, .n_outputs = 1, .outputs = &output,
+                .non_finite = token ? NON_FINITE_TOKEN : NON_FINITE_NULL}, back;
+            struct problem problem = {0};
+            int64_t header_length;
+            struct text text;
+
+            text_init(&text);
+            infer_response_encode(&response, &text, &header_length);
+            ck_assert_msg(infer_response_decode(text.data, text.length, -1, &limits, &back,
+                                                &problem), "%s", problem.text);
+            text_append(&text, "", 1);
+            ck_assert_msg(strstr(text.data, token ? rows[i].token : rows[i].null) != NULL,
+                          "row %zu: %s", i, text.data);
+            if (rows[i].type == WIRE_FP32) {
+                const float *values = back.outputs[0].data;
+
+                ck_assert(isnan(values[0]));
+                ck_assert_float_eq(values[1], 1);
+                ck_assert(token ? isinf(values[2]) : isnan(values[2]));
+            }
+            infer_response_finish(&back);
+            text_free(&text);
+        }
+    }
+}
+END_TEST
+
 /* What we write, we read: every choice of binary outputs. */
 START_TEST(response_round_trip)
 {
@@ -252,6 +308,7 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, raw_bodies, 0, COUNT(raws));
     tcase_add_test(tc, raw_bodies_need_one_input);
     tcase_add_test(tc, response_as_json);
+    tcase_add_test(tc, not_finite_is_null);
     tcase_add_loop_test(tc, response_round_trip, 0, 8);
     tcase_add_loop_test(tc, request_round_trip, 0, 8);
     suite_add_tcase(suite, tc);

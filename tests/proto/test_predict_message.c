@@ -80,7 +80,8 @@ START_TEST(good_bodies_are_taken)
     ck_assert_msg(request.row_format == accepted[_i].rows, "%s: form", body);
     ck_assert_int_eq(request.inputs[0].rank, accepted[_i].first_rank);
     text_init(&text);
-    ck_assert(predict_response_encode(false, request.inputs, request.n_inputs, &text, &problem));
+    ck_assert(predict_response_encode(false, request.inputs, request.n_inputs, NON_FINITE_TOKEN, &text,
+                                      &problem));
     text_append(&text, "", 1);
     ck_assert_msg(strcmp(text.data, accepted[_i].columns) == 0, "%s: %s, expected %s", body,
                   text.data, accepted[_i].columns);
@@ -295,7 +296,7 @@ START_TEST(answers_in_both_forms)
         n++;
     }
     text_init(&text);
-    good = predict_response_encode(answers[_i].rows, outputs, n, &text, &problem);
+    good = predict_response_encode(answers[_i].rows, outputs, n, NON_FINITE_TOKEN, &text, &problem);
     text_append(&text, "", 1);
     if (answers[_i].status == 0) {
         ck_assert(good);

@@ -360,6 +360,41 @@ START_TEST(inline_needs_a_cheap_and_idle_model)
 }
 END_TEST
 
+START_TEST(cheap_turns_leave_the_rest_in_its_place)
+{
+    struct rig rig;
+    struct job_case cheap[2], dear, unknown, large;
+    struct batcher_turn turn;
+
+    rig_init(&rig, 100, 8, 0);
+    job_init(&dear, &rig, 0, 1, 4, UINT64_MAX);
+    job_init(&cheap[0], &rig, 1, 1, 4, UINT64_MAX);
+    job_init(&cheap[1], &rig, 1, 1, 4, UINT64_MAX);
+    job_init(&unknown, &rig, 2, 1, 4, UINT64_MAX);
+    job_init(&large, &rig, 1, 9, 4, UINT64_MAX);
+    cost_model_learn(&rig.entries[0].queue->cost, 1, 50000);
+    cost_model_learn(&rig.entries[1].queue->cost, 2, 1000);
+    ck_assert(push(&rig, &dear, 10) && push(&rig, &cheap[0], 10) && push(&rig, &cheap[1], 10) &&
+              push(&rig, &unknown, 10));
+    batcher_take_cheap(&rig.batcher, 20, 20000, &turn);
+    ck_assert_ptr_eq(turn.jobs, &cheap[0].job);
+    ck_assert_int_eq(turn.n_jobs, 2);
+    batcher_ran(rig.entries[1].queue, 2, 1000);
+    batcher_take_cheap(&rig.batcher, 20, 20000, &turn);
+    ck_assert_msg(turn.jobs == NULL, "dear and unknown are for workers");
+    ck_assert(push(&rig, &large, 20));
+    batcher_take_cheap(&rig.batcher, 20, 20000, &turn);
+    ck_assert_msg(turn.jobs == NULL, "more rows than a batch take several runs");
+    ck_assert_int_eq(rig.batcher.jobs, 3);
+    for (int i = 0; i < 3; i++) {
+        batcher_take(&rig.batcher, 30, &turn);
+        ck_assert_int_eq(turn.n_jobs, 1);
+    }
+    ck_assert_int_eq(rig.batcher.jobs, 0);
+    rig_finish(&rig);
+}
+END_TEST
+
 START_TEST(backlog_is_the_work_of_all_models)
 {
     struct rig rig;
@@ -548,6 +583,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, an_idle_model_is_tried_whatever_the_forecast);
     tcase_add_test(tc, cost_is_a_line_through_recent_runs);
     tcase_add_test(tc, inline_needs_a_cheap_and_idle_model);
+    tcase_add_test(tc, cheap_turns_leave_the_rest_in_its_place);
     tcase_add_test(tc, backlog_is_the_work_of_all_models);
     tcase_add_test(tc, storm);
     suite_add_tcase(suite, tc);

@@ -354,6 +354,43 @@ START_TEST(a_known_cheap_model_runs_where_the_request_is)
 }
 END_TEST
 
+/* What a network thread's turn brought is joined and answered when the turn ends, by that thread. */
+START_TEST(a_turn_that_is_cheap_is_computed_where_it_ends)
+{
+    static struct call first, calls[4], late;
+    struct problem problem = {0};
+
+    call_init(&first, "eager", 1, 1);
+    submit(&first);                      /* its cost is not known yet: a worker's */
+    wait_answers(1);
+    ck_assert(!pthread_equal(first.thread, pthread_self()));
+    while (scheduler_finished(scheduler) < 1)
+        sched_yield();
+    call_init(&late, "eager", 1, 1);
+    late.job.deadline_ns = clock_now_ns() + 10 * MS;
+    for (int i = 0; i < 4; i++) {
+        call_init(&calls[i], "eager", 1 + i % 2, (float)(10 * i));
+        ck_assert(scheduler_queue(scheduler, &calls[i].job, &problem));
+    }
+    ck_assert(scheduler_queue(scheduler, &late.job, &problem));
+    while (clock_now_ns() < late.job.deadline_ns)
+        sched_yield();
+    ck_assert_int_eq(calls[0].answered, 0);
+    scheduler_end_turn(scheduler);
+    wait_answers(6);                     /* the deadline's own thread may have had the late one */
+    for (int i = 0; i < 4; i++) {
+        check_scaled(&calls[i], (float)(10 * i), 2);
+        ck_assert(pthread_equal(calls[i].thread, pthread_self()));
+        ck_assert_int_eq(calls[i].job.batch_rows, 6);
+    }
+    ck_assert_int_eq(late.problem.status, 504);
+    ck_assert_int_eq(metrics_get(metrics, METRIC_INLINE_RUNS), 1);
+    ck_assert_int_eq(scheduler_pending(scheduler), 0);
+    scheduler_end_turn(scheduler);       /* nothing came: nothing happens */
+    ck_assert_int_eq(metrics_get(metrics, METRIC_INLINE_RUNS), 1);
+}
+END_TEST
+
 /* Many threads, all models, sizes at random: every answer must be the asker's own. */
 enum { STORM_THREADS = 4, STORM_CALLS = 300 };
 
@@ -442,6 +479,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, more_rows_than_a_queue_are_refused_with_the_limit);
     tcase_add_test(tc, a_closed_scheduler_refuses);
     tcase_add_test(tc, a_known_cheap_model_runs_where_the_request_is);
+    tcase_add_test(tc, a_turn_that_is_cheap_is_computed_where_it_ends);
     tcase_add_test(tc, storm);
     suite_add_tcase(suite, tc);
     return suite;
