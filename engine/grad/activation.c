@@ -39,7 +39,7 @@ struct params {
 #define LIST(isa) \
     FLAT_TERM(isa, relu, a <= 0.0f ? 0.0f : d) \
     FLAT_TERM(isa, sigmoid, d * (a * (1.0f - a))) \
-    FLAT_TERM(isa, hard_swish, a <= -3.0f ? 0.0f : a < 3.0f ? d * (a / 3.0f + 0.5f) : d) \
+    FLAT_TERM(isa, hard_swish, a < -3.0f ? 0.0f : a <= 3.0f ? d * (a / 3.0f + 0.5f) : d) \
     FLAT_TERM(isa, softsign, d / ((1.0f + fabsf(a)) * (1.0f + fabsf(a)))) \
     PARAM_TERM(isa, leaky, a > 0.0f ? d : d * alpha) \
     PARAM_TERM(isa, exponential, a > 0.0f ? d * p : d * (r * (a + q))) \

@@ -20,8 +20,47 @@ BACKWARD(center)
 BACKWARD(depth_to_space)
 BACKWARD(slice)
 BACKWARD(space_to_depth)
-BACKWARD(tile)
 BACKWARD(transpose)
+
+/* Appends a dimension along which the input has `own` elements, 1 or as many. */
+static bool push_dim(struct shape *grid, struct shape *own, int64_t dim, int64_t own_dim)
+{
+    const int last = grid->rank - 1;
+
+    if (dim == 1)
+        return true;
+    if (last >= 0 && own_dim == dim && own->dims[last] == grid->dims[last]) {
+        grid->dims[last] = own->dims[last] *= dim;
+        return true;
+    }
+    if (grid->rank == SHAPE_RANK_MAX)
+        return false;
+    grid->dims[grid->rank++] = dim;
+    own->dims[own->rank++] = own_dim;
+    return true;
+}
+
+/* A sum over the copies; of a rank that the loop nest does not hold, one by one. */
+static enum engine_status tile_backward(const struct grad_call *call, struct engine_error *err)
+{
+    const struct placed_move placed = tile_move(call->params, call->n_inputs, call->inputs,
+                                                call->out_grads[0]);
+    struct tensor dy = *call->out_grads[0], to = *call->in_grads[0];
+    const struct tensor *sources[] = {&dy};
+    struct shape grid = {0}, own = {0};
+    bool fits = true;
+
+    (void)err;
+    for (int d = 0; d < placed.move.rank; d++)   /* copies and elements in turn */
+        fits = fits && push_dim(&grid, &own, placed.move.dims[d], d % 2 == 0 ? 1 : placed.move.dims[d]);
+    dy.shape = grid;
+    to.shape = own;
+    if (fits)
+        term_run(call->pool, &term_copy, &grid, 1, sources, &to, call->accumulate[0], NULL);
+    else
+        move_back(&placed, call->out_grads[0], call->in_grads[0], call->accumulate[0]);
+    return ENGINE_OK;
+}
 
 static enum engine_status expand_backward(const struct grad_call *call, struct engine_error *err)
 {

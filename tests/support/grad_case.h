@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { GRAD_CASE_GRADIENTS_MAX = 4 };
+
 struct grad_case {
     const char *name;
     const char *graph;
@@ -26,6 +28,9 @@ struct grad_case {
     bool frozen_norm;
     double tolerance;              /* relative to the largest element; 0: 2e-5, by_tape 2e-2 */
     const char *error;             /* expected refusal: a part of its text */
+    /* Expected gradients of the trainable constants, in order, as tensors (op_case.h), from elsewhere:
+     * instead of differences, to 1e-5 of each element. */
+    const char *gradients[GRAD_CASE_GRADIENTS_MAX];
 };
 
 /* A row with nothing special about it. */

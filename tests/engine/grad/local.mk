@@ -105,3 +105,14 @@ check_PROGRAMS += %D%/test_tape
 %C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
 %C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_tape_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_points
+%C%_test_points_SOURCES = %D%/test_points.c %D%/points_cases.h $(GRAD_CASE)
+%C%_test_points_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_points_LDADD = $(ENGINE_TEST_LIBS)
+EXTRA_DIST += %D%/make_points.py
+
+check_PROGRAMS += %D%/test_large
+%C%_test_large_SOURCES = %D%/test_large.c $(GRAD_CASE)
+%C%_test_large_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_large_LDADD = $(ENGINE_TEST_LIBS)

@@ -58,6 +58,10 @@ static const struct grad_case cases[] = {
     GRAD_ROW("Expand, nothing", "const a f32[2,3] ~; const s i64[1] 1; y = Expand(a,s); out y"),
     GRAD_ROW("Tile", "const a f32[2,3] ~; const r i64[2] 2 3; y = Tile(a,r); out y"),
     GRAD_ROW("Tile, ones", "const a f32[2,1,3] ~; const r i64[3] 1 4 1; y = Tile(a,r); out y"),
+    GRAD_ROW("Tile, all of five dimensions",
+             "const a f32[2,1,2,1,2] ~; const r i64[5] 2 2 2 2 2; y = Tile(a,r); out y"),
+    GRAD_ROW("Tile, more than the loop nest holds",
+             "const a f32[2,2,2,2,2] ~; const r i64[5] 2 2 2 2 2; y = Tile(a,r); out y"),
     GRAD_ROW("Tile, the last", "const a f32[4,1] ~; const r i64[2] 1 5; y = Tile(a,r); out y"),
 
     GRAD_ROW("Concat", "const a f32[2,3] ~; const b f32[2,2] ~; y = Concat(a,b) axis=1; out y"),
