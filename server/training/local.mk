@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 server_libserver_a_SOURCES += \
 	%D%/train.c %D%/train.h \
-	%D%/train_curve.c %D%/train_curve.h \
 	%D%/train_data.c %D%/train_data.h \
 	%D%/train_files.c %D%/train_files.h \
 	%D%/train_judge.c %D%/train_judge.h \

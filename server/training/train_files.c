@@ -5,11 +5,13 @@
 
 #include "engine/model_export.h"
 #include "engine/model_file.h"
+#include "engine/train/curve.h"
 #include "proto/text.h"
 #include "server/learning/safetensors.h"
 #include "server/status_map.h"
 #include "server/whole_file.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,6 +271,56 @@ bool train_checkpoint_read(const char *path, struct trainer *trainer, struct tra
                       path));
     safetensors_finish(&tensors);
     model_file_close(&file);
+    return ok;
+}
+
+static bool save_text(const char *path, char *text, size_t length, struct problem *problem)
+{
+    bool ok = text != NULL || problem_set(problem, 500, "no_memory", "out of memory while drawing");
+
+    ok = ok && whole_file_write(path, &(struct whole_part){text, length}, 1, problem);
+    free(text);
+    return ok;
+}
+
+bool train_curve_write(const struct train_options *options, const struct train_progress *progress,
+                       struct problem *problem)
+{
+    struct curve_point *points = calloc((size_t)progress->n_points + 1, sizeof(*points));
+    const struct curve curve = {
+        .title = options->model,
+        .metric = strcmp(options->metric, "loss") != 0 ? options->metric : NULL,
+        .points = points,
+        .n_points = progress->n_points,
+        .best_epoch = progress->best_epoch,
+    };
+    bool ok = points != NULL || problem_set(problem, 500, "no_memory", "out of memory while drawing");
+    size_t length = 0;
+
+    for (int64_t i = 0; i < progress->n_points && ok; i++) {
+        const struct train_point *point = &progress->points[i];
+
+        points[i] = (struct curve_point){
+            .epoch = (int64_t)point->epoch,
+            .train_loss = point->loss,
+            .validation_loss = point->validation_loss,
+            .train_metric = (double)NAN,
+            .validation_metric = point->metric,
+            .learning_rate = point->rate,
+            .seconds = point->seconds,
+        };
+    }
+    if (ok && options->log != NULL) {
+        char *text = curve_csv(&curve, &length);
+
+        ok = save_text(options->log, text, length, problem);
+    }
+    if (ok && options->curve != NULL) {
+        char *text = curve_svg(&curve, &length);
+
+        ok = save_text(options->curve, text, length, problem);
+    }
+    free(points);
     return ok;
 }
 

@@ -4,8 +4,14 @@
 #ifndef SERVER_TRAINING_TRAIN_FILES_H
 #define SERVER_TRAINING_TRAIN_FILES_H
 
-#include "server/training/train_curve.h"
 #include "server/training/train_session.h"
+
+/* What an epoch came to. Doubles alone: a checkpoint holds them as a tensor. NaN: not measured. */
+struct train_point {
+    double epoch, rate, loss, validation_loss, metric, seconds;
+};
+
+enum { TRAIN_POINT_NUMBERS = sizeof(struct train_point) / sizeof(double) };
 
 /* Where a run stands between two epochs. */
 struct train_progress {
@@ -33,6 +39,10 @@ bool train_best_restore(struct trainer *trainer, const struct train_progress *pr
                         struct problem *problem);
 /* Floats that train_best_keep() needs. */
 int64_t train_best_count(const struct trainer *trainer);
+
+/* The learning curve to options->log (CSV) and options->curve (SVG), where they are named. */
+bool train_curve_write(const struct train_options *options, const struct train_progress *progress,
+                       struct problem *problem);
 
 /* The model's file with the trainer's weights. */
 bool train_model_write(const char *path, const struct train_session *session, struct trainer *trainer,

@@ -194,6 +194,7 @@ static bool judge_epoch(struct running *running, struct train_point *point, doub
         return problem_set(running->problem, 400, "bad_request",
                            "--metric %.64s is not defined for this model and these examples",
                            running->options->metric);
+    point->seconds = seconds;
     score = larger ? point->metric : -point->metric;
     progress->since_best++;
     if (progress->best_epoch == 0 || score > progress->best_score) {
@@ -251,12 +252,7 @@ static bool finish(struct running *running)
     }
     return (options->output == NULL ||
             train_model_write(options->output, session, running->trainer, running->problem)) &&
-           (options->log == NULL ||
-            train_curve_csv(options->log, progress->points, progress->n_points, options->metric,
-                            running->problem)) &&
-           (options->curve == NULL ||
-            train_curve_svg(options->curve, progress->points, progress->n_points, options->metric,
-                            running->problem));
+           train_curve_write(options, progress, running->problem);
 }
 
 bool train_run(const struct train_options *options, const struct train_session *session,
