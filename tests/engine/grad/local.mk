@@ -31,6 +31,11 @@ check_PROGRAMS += %D%/test_index
 %C%_test_index_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_index_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_large
+%C%_test_large_SOURCES = %D%/test_large.c $(GRAD_CASE)
+%C%_test_large_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_large_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_lines
 %C%_test_lines_SOURCES = %D%/test_lines.c $(GRAD_CASE)
 %C%_test_lines_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -45,6 +50,12 @@ check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(GRAD_CASE)
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_norm_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_points
+%C%_test_points_SOURCES = %D%/test_points.c %D%/points_cases.h $(GRAD_CASE)
+%C%_test_points_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_points_LDADD = $(ENGINE_TEST_LIBS)
+EXTRA_DIST += %D%/make_points.py
 
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(GRAD_CASE)
@@ -81,6 +92,11 @@ check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_tape
+%C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
+%C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_tape_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_unary
 %C%_test_unary_SOURCES = %D%/test_unary.c $(GRAD_CASE)
 %C%_test_unary_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -90,29 +106,3 @@ check_PROGRAMS += %D%/test_where
 %C%_test_where_SOURCES = %D%/test_where.c $(GRAD_CASE)
 %C%_test_where_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_where_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_index
-%C%_test_index_SOURCES = %D%/test_index.c $(GRAD_CASE)
-%C%_test_index_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_index_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_lines
-%C%_test_lines_SOURCES = %D%/test_lines.c $(GRAD_CASE)
-%C%_test_lines_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_lines_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_tape
-%C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
-%C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_tape_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_points
-%C%_test_points_SOURCES = %D%/test_points.c %D%/points_cases.h $(GRAD_CASE)
-%C%_test_points_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_points_LDADD = $(ENGINE_TEST_LIBS)
-EXTRA_DIST += %D%/make_points.py
-
-check_PROGRAMS += %D%/test_large
-%C%_test_large_SOURCES = %D%/test_large.c $(GRAD_CASE)
-%C%_test_large_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_large_LDADD = $(ENGINE_TEST_LIBS)
