@@ -291,9 +291,9 @@ static void list_layers(FILE *out, bool markdown)
 
 void create_list(FILE *out, bool markdown)
 {
-    fputs(markdown ? "## Presets\n\n" : "Presets, with options for --set (default, range):\n\n", out);
+    fputs(markdown ? "### Presets\n\n" : "Presets, with options for --set (default, range):\n\n", out);
     list_presets(out, markdown);
-    fputs(markdown ? "\n## Layers\n\n" : "\nLayers of a specification, with fields (default, values):\n\n",
+    fputs(markdown ? "\n### Layers\n\n" : "\nLayers of a specification, with fields (default, values):\n\n",
           out);
     list_layers(out, markdown);
 }

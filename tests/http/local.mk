@@ -2,6 +2,7 @@
 # Black-box tests of the real daemon, by Python's standard library.
 dist_check_SCRIPTS += \
 	%D%/test_clients.py \
+	%D%/test_create.py \
 	%D%/test_daemon.py \
 	%D%/test_hard_http.py \
 	%D%/test_infer.py \
