@@ -150,6 +150,30 @@ static void recover_open(struct work *work, struct replay *replay, size_t bytes_
     history_jumps_finish(&replay->jumps);
 }
 
+/* The checkpoints that were not needed are the next recovery's: damage is told while the other one still
+ * holds. */
+static void inspect(struct work *work, struct replay *replay)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    struct storage_fault fault = {0};
+    size_t n = 0;
+
+    if (checkpoint_list(replay->dir, generations, &n, &fault) != STORAGE_OK)
+        add_fault(work->ret, &fault);
+    for (size_t i = 0; i < n; i++) {
+        struct storage_fault damage = {0};
+        struct checkpoint checkpoint;
+
+        if (generations[i] == replay->started_from)
+            continue;
+        if (checkpoint_read(replay->dir, generations[i], replay->checkpoint_bytes_max, &checkpoint,
+                            &damage) == STORAGE_OK)
+            checkpoint_finish(&checkpoint);
+        else
+            on_damage(work, &damage, generations[i]);
+    }
+}
+
 /* Under its old name a damaged file would count as one of the two kept. */
 static void set_aside(struct work *work, const struct storage_dir *dir)
 {
@@ -190,6 +214,7 @@ void recover(const struct storage_dir *dir, const struct journal_options *option
     replay.journal = ret->journal;
     recover_open(&work, &replay, checkpoint_bytes_max);
     if (ret->mode == RECOVERY_READY) {
+        inspect(&work, &replay);
         set_aside(&work, dir);
         return;
     }

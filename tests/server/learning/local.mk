@@ -24,3 +24,15 @@ check_PROGRAMS += %D%/test_storage_faults
 	tests/support/fault_disk.c tests/support/fault_disk.h
 %C%_test_storage_faults_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_storage_faults_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_storage_damage
+%C%_test_storage_damage_SOURCES = %D%/test_storage_damage.c $(LEARNING_CASE)
+%C%_test_storage_damage_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_storage_damage_LDADD = $(SERVER_TEST_LIBS)
+
+EXTRA_DIST += %D%/data
+check_PROGRAMS += %D%/test_checkpoint
+%C%_test_checkpoint_SOURCES = %D%/test_checkpoint.c $(LEARNING_CASE)
+%C%_test_checkpoint_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS) \
+	-DPEER_FILE='"$(abs_top_srcdir)/%D%/data/peer.safetensors"'
+%C%_test_checkpoint_LDADD = $(SERVER_TEST_LIBS)
