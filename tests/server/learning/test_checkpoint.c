@@ -405,7 +405,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("checkpoint");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60 * test_scale());
+    tcase_set_timeout(tc, 300 * test_scale());
     tcase_add_test(tc, what_is_written_is_read);
     tcase_add_test(tc, every_flipped_bit_is_seen);
     tcase_add_test(tc, another_generations_file_is_refused);

@@ -582,7 +582,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("journal");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 300);
     tcase_add_test(tc, rows_read_back_after_reopening);
     tcase_add_test(tc, a_group_is_one_transaction);
     tcase_add_test(tc, a_key_applies_once);

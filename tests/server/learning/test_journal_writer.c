@@ -187,7 +187,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("journal writer");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 300);
     tcase_add_test(tc, a_queue_shares_one_sync);
     tcase_add_test(tc, more_than_a_group_goes_on);
     tcase_add_test(tc, a_failure_takes_all_that_follow);

@@ -585,7 +585,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("recovery");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60 * test_scale());
+    tcase_set_timeout(tc, 300 * test_scale());
     tcase_add_test(tc, replay_comes_to_the_same_weights);
     tcase_add_test(tc, a_damaged_checkpoint_costs_nothing);
     tcase_add_test(tc, rollback_goes_back_and_on);

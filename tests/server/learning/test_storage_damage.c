@@ -252,7 +252,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("storage damage");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120 * test_scale());
+    tcase_set_timeout(tc, 3000 * test_scale());
     tcase_add_loop_test(tc, damage_is_seen, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_loop_test(tc, sectors_are_missed, 0, 2);
     suite_add_tcase(suite, tc);

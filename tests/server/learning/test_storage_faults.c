@@ -426,7 +426,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("storage faults");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 300 * test_scale());
+    tcase_set_timeout(tc, 3000 * test_scale());
     tcase_add_test(tc, without_a_fault_all_is_well);
     tcase_add_loop_test(tc, a_life_with_one_fault, 0, ENUMERATIONS);
     tcase_add_loop_test(tc, a_recovery_with_one_fault, 0, ENUMERATIONS);
