@@ -26,6 +26,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/model_load.c \
 	%D%/model_private.h \
 	%D%/model_probe.c \
+	%D%/model_standardise.c %D%/model_standardise.h \
 	%D%/node_attributes.c \
 	%D%/op.h \
 	%D%/plan.c %D%/plan.h \

@@ -21,6 +21,7 @@ engine_libengine_a_SOURCES += \
 	%D%/onnx_splice.c %D%/onnx_splice.h \
 	%D%/onnx_splice_find.c \
 	%D%/onnx_splice_private.h \
+	%D%/onnx_standardise.c %D%/onnx_standardise.h \
 	%D%/onnx_tensor.c %D%/onnx_tensor.h \
 	%D%/onnx_type.c \
 	%D%/onnx_writer.c %D%/onnx_writer.h \

@@ -124,6 +124,11 @@ void protobuf_put_text(struct protobuf_writer *writer, uint32_t field, const cha
     protobuf_put_bytes(writer, field, text, strlen(text));
 }
 
+void protobuf_put_raw(struct protobuf_writer *writer, const void *field, size_t size)
+{
+    put(writer, field, size);
+}
+
 static bool note_length(struct protobuf_writer *writer)
 {
     size_t capacity = writer->cap_lengths > 0 ? 2 * writer->cap_lengths : LENGTHS_FIRST;

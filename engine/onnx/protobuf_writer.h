@@ -47,6 +47,8 @@ void protobuf_put_float(struct protobuf_writer *writer, uint32_t field, float nu
 void protobuf_put_bytes(struct protobuf_writer *writer, uint32_t field, const void *data,
                         size_t size);
 void protobuf_put_text(struct protobuf_writer *writer, uint32_t field, const char *text);
+/* A whole field, tag and all, as another message has it. */
+void protobuf_put_raw(struct protobuf_writer *writer, const void *field, size_t size);
 /* An embedded message: what is put in between. */
 void protobuf_put_begin(struct protobuf_writer *writer, uint32_t field);
 void protobuf_put_end(struct protobuf_writer *writer);

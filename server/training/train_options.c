@@ -30,6 +30,9 @@ static const struct option_row {
      "leave out rows in which a value is missing"},
     {"validation", OPTION_REAL, AT(validation), 0, 0.9, "SHARE",
      "of the examples, stratified by class, to judge each epoch by; 0.1"},
+    {"standardise", OPTION_TEXT, AT(standardise), 0, 0, "HOW",
+     "inputs to mean 0 and deviation 1 within the model: 'each' number, 'first' dimension (an\n"
+     "                           image's channels), or 'all' together"},
     {"output", OPTION_TEXT, AT(output), 0, 0, "FILE", "where the result goes (-o)"},
 
     {"epochs", OPTION_WHOLE, AT(epochs), 1, 1e9, "N", "times over the data; 10"},

@@ -23,6 +23,7 @@ struct train_options {
     const char *inputs, *target, *delimiter;
     bool skip_missing;
     double validation;
+    const char *standardise;
     int64_t epochs, batch, micro_batch, seed, threads, memory;
     const char *loss, *class_weights;
     double huber_delta, label_smoothing;

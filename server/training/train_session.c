@@ -3,6 +3,8 @@
 
 #include "server/training/train_session.h"
 
+#include "engine/model_standardise.h"
+#include "engine/train/standardise.h"
 #include "server/status_map.h"
 
 #include <stdlib.h>
@@ -230,6 +232,63 @@ static bool split_data(struct train_session *session, const struct train_options
     return true;
 }
 
+/* Statistics of the training part, in the model from here on. */
+static bool standardise_input(struct train_session *session, int input, enum standard_scope scope,
+                              struct problem *problem)
+{
+    struct engine_error err = {0};
+    struct standard standard;
+    struct model *model;
+    struct tensor mean = {.dtype = DTYPE_F32}, deviation;
+    const uint32_t *examples;
+    int64_t n;
+    float *numbers;
+
+    examples = split_part(&session->split, 0, &n);
+    if (standard_measure(session->dataset, input, examples, n, scope, &standard, &err) != ENGINE_OK)
+        return engine_problem(problem, &err);
+    numbers = malloc((size_t)standard.n * 2 * sizeof(*numbers) + 1);
+    if (numbers == NULL) {
+        standard_finish(&standard);
+        return problem_set(problem, 500, "no_memory", "out of memory while standardising");
+    }
+    for (int64_t i = 0; i < standard.n; i++) {
+        numbers[i] = (float)standard.mean[i];
+        numbers[standard.n + i] = (float)standard.deviation[i];
+    }
+    mean.shape = standard.shape;
+    mean.data = numbers;
+    deviation = mean;
+    deviation.data = numbers + standard.n;
+    model = model_standardise(session->model, input, &mean, &deviation, &err);
+    free(numbers);
+    standard_finish(&standard);
+    if (model == NULL)
+        return engine_problem(problem, &err);
+    model_unref(session->model);
+    session->model = model;
+    return true;
+}
+
+static bool standardise(struct train_session *session, const char *how, struct problem *problem)
+{
+    static const char *const names[] = {
+        [STANDARD_EACH] = "each", [STANDARD_FIRST] = "first", [STANDARD_ALL] = "all"};
+    int scope = -1;
+
+    for (int i = 0; i < 3; i++)
+        if (strcmp(names[i], how) == 0)
+            scope = i;
+    if (scope < 0)
+        return problem_set(problem, 400, "bad_request",
+                           "--standardise: expected 'each', 'first' or 'all', got '%.64s'", how);
+    for (int i = 0; i < session->n_inputs; i++)
+        if (model_input(session->model, i)->dtype == DTYPE_F32 &&
+            !standardise_input(session, i, (enum standard_scope)scope, problem))
+            return false;
+    return true;
+}
+
 bool train_session_open(struct train_session *session, const struct train_options *options,
                         struct problem *problem)
 {
@@ -271,7 +330,8 @@ bool train_session_open(struct train_session *session, const struct train_option
         if (session->test == NULL)
             return false;
     }
-    return split_data(session, options, problem);
+    return split_data(session, options, problem) &&
+           (options->standardise == NULL || standardise(session, options->standardise, problem));
 }
 
 void train_session_finish(struct train_session *session)
