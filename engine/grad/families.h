@@ -10,6 +10,7 @@
 #define GRAD_FAMILY_MAP(X) \
     X(activation) \
     X(arith) \
+    X(attention) \
     X(batch_norm) \
     X(cast) \
     X(compare) \

@@ -2,6 +2,7 @@
 engine_libengine_a_SOURCES += \
 	%D%/activation.c \
 	%D%/arith.c \
+	%D%/attention.c \
 	%D%/back.c %D%/back.h \
 	%D%/batch_norm.c \
 	%D%/cast.c \

@@ -4,6 +4,7 @@ engine_libengine_a_SOURCES += \
 	%D%/arg_extreme.c \
 	%D%/arith.c \
 	%D%/attention.c \
+	%D%/attention_form.c %D%/attention_form.h \
 	%D%/broadcast.c %D%/broadcast.h \
 	%D%/cast.c \
 	%D%/compare.c \

@@ -11,6 +11,11 @@ check_PROGRAMS += %D%/test_arith
 %C%_test_arith_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_arith_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_attention
+%C%_test_attention_SOURCES = %D%/test_attention.c $(GRAD_CASE)
+%C%_test_attention_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_attention_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_conv
 %C%_test_conv_SOURCES = %D%/test_conv.c $(GRAD_CASE)
 %C%_test_conv_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
