@@ -58,9 +58,9 @@ check_PROGRAMS += %D%/test_norm
 
 check_PROGRAMS += %D%/test_points
 %C%_test_points_SOURCES = %D%/test_points.c %D%/points_cases.h $(GRAD_CASE)
+EXTRA_DIST += %D%/make_points.py
 %C%_test_points_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_points_LDADD = $(ENGINE_TEST_LIBS)
-EXTRA_DIST += %D%/make_points.py
 
 check_PROGRAMS += %D%/test_pool
 %C%_test_pool_SOURCES = %D%/test_pool.c $(GRAD_CASE)
