@@ -57,6 +57,13 @@ bool digest_equal(const struct digest *a, const struct digest *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+bool digest_is_none(const struct digest *digest)
+{
+    static const struct digest none;
+
+    return digest_equal(digest, &none);
+}
+
 const char *digest_hex(const struct digest *digest, char text[DIGEST_TEXT_BYTES + 1])
 {
     static const char digits[] = "0123456789abcdef";

@@ -35,6 +35,8 @@ struct digest digest_finish(struct digester *digester);
 /* Of bytes alone: what sha256sum prints. */
 struct digest digest_of(const void *data, size_t bytes);
 bool digest_equal(const struct digest *a, const struct digest *b);
+/* All zeros: nobody took it. */
+bool digest_is_none(const struct digest *digest);
 /* 64 hexadecimal digits and a NUL into `text`; returns `text`. */
 const char *digest_hex(const struct digest *digest, char text[DIGEST_TEXT_BYTES + 1]);
 /* False unless `text` starts with 64 lower-case hexadecimal digits. */

@@ -58,7 +58,8 @@ struct journal_row {
     const char *settings;       /* hyper-parameters, in the trainer's words */
     const struct journal_example *examples;
     size_t n_examples;
-    struct digest state;        /* checkpoint_state() after the step */
+    struct digest state;        /* checkpoint_state() after the step; none where it was not taken: the
+                                   last row of an append vouches for those before it */
     struct digest chain;        /* read only */
     /* An idempotency key (NULL: none) is stored with the body it came with and the answer given. */
     const char *key;

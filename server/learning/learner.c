@@ -43,6 +43,8 @@ static void commit(struct learner *learner, struct group *group)
 
     if (group->n_updates == 0)
         return;
+    /* One transaction: its rows are there together, so the last one's digest is enough. */
+    group->updates[group->n_updates - 1].row.state = learner_digest(learner);
     for (int i = 0; i < group->n_updates; i++)
         rows[i] = group->updates[i].row;
     good = journal_append(learner->journal, rows, (size_t)group->n_updates, &fault) == STORAGE_OK;
@@ -65,6 +67,9 @@ static void commit(struct learner *learner, struct group *group)
         learner_update_finish(update);
     }
     group->n_updates = 0;
+    if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
+        fault.status != STORAGE_BUSY)
+        learner_latch(learner, &fault);
     if (good && learner->generation - learner->checkpointed >=
                     (uint64_t)learner->config.checkpoint_updates)
         learner_checkpoint(learner);

@@ -182,11 +182,12 @@ static bool list_row(void *arg, const struct journal_row *row, size_t n_erased)
 
     text_printf(text,
                 "%s{\"generation\":%" PRId64 ",\"kind\":\"%s\",\"time_ms\":%" PRId64
-                ",\"examples\":%zu,\"erased\":%zu,\"digest\":\"%s\"",
+                ",\"examples\":%zu,\"erased\":%zu",
                 listing->count++ > 0 ? "," : "",
                 listing->learner->generation_base + (int64_t)row->generation,
-                journal_kind_name(row->kind), row->time_ms, row->n_examples, n_erased,
-                digest_hex(&row->state, hex));
+                journal_kind_name(row->kind), row->time_ms, row->n_examples, n_erased);
+    if (!digest_is_none(&row->state))
+        text_printf(text, ",\"digest\":\"%s\"", digest_hex(&row->state, hex));
     if (row->kind == JOURNAL_ROLLBACK)
         text_printf(text, ",\"to\":%" PRId64,
                     listing->learner->generation_base + (int64_t)row->first);

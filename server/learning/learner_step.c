@@ -91,7 +91,7 @@ static bool has_room(struct learner *learner, const struct journal_row *row,
     return false;
 }
 
-/* The rest of the row, now that the trainer holds its outcome. */
+/* The rest of the row, now that the trainer holds its outcome, but for the state's digest. */
 static void fill_row(struct learner *learner, struct learner_update *update)
 {
     struct journal_row *row = &update->row;
@@ -101,7 +101,6 @@ static void fill_row(struct learner *learner, struct learner_update *update)
     row->seed = (uint64_t)learner->config.seed;
     row->principal = update->job->principal;
     row->settings = update->settings;
-    row->state = learner_digest(learner);
     row->key = update->job->key;
     row->body = update->job->body;
 }

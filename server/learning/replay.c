@@ -37,7 +37,7 @@ enum storage_status replay_usable(const struct replay *replay, const struct hist
 
 /* ---- the start ---- */
 
-/* The row's own digest, if the row is still there. */
+/* The row's own digest, if the row is still there and has one. */
 static enum storage_status state_of(struct replay *replay, uint64_t generation, struct digest *ret,
                                     bool *ret_found, struct storage_fault *fault)
 {
@@ -52,7 +52,7 @@ static enum storage_status state_of(struct replay *replay, uint64_t generation, 
     if (status != STORAGE_OK)
         return status;
     *ret = row->state;
-    *ret_found = true;
+    *ret_found = !digest_is_none(&row->state);
     journal_row_release(held);
     return STORAGE_OK;
 }
