@@ -22,3 +22,8 @@ check_PROGRAMS += %D%/storm_onnx
 	tests/support/onnx_bytes.c tests/support/onnx_bytes.h
 %C%_storm_onnx_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
 %C%_storm_onnx_LDADD = $(ENGINE_LIBS)
+
+check_PROGRAMS += %D%/replay_table
+%C%_replay_table_SOURCES = %D%/fuzz_table.c %D%/replay.c
+%C%_replay_table_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/table"'
+%C%_replay_table_LDADD = $(PROTO_LIBS)
