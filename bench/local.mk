@@ -12,4 +12,4 @@ CLEANFILES += %D%/engine_bench %D%/proto_bench
 bench: $(EXTRA_PROGRAMS)
 .PHONY: bench
 
-EXTRA_DIST += %D%/engine.py %D%/bench_http.py %D%/networks.py %D%/peer_server.py %D%/peers.py %D%/post.lua
+EXTRA_DIST += %D%/engine.py %D%/bench_http.py %D%/bench_learn.py %D%/networks.py %D%/peer_server.py %D%/peers.py %D%/post.lua

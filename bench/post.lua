@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- wrk script: POSTs the file BODY with the headers of HEADERS ("name: value" lines), or GETs when BODY
--- is not set; prints one JSON line at the end.
+-- is not set; prints one JSON line at the end. PAUSE_MS: each connection waits so long after an answer.
 local body_path = os.getenv("BODY")
 if body_path then
     local file = assert(io.open(body_path, "rb"))
@@ -9,6 +9,13 @@ if body_path then
     file:close()
     for name, value in (os.getenv("HEADERS") or ""):gmatch("([^:\n]+): ([^\n]+)") do
         wrk.headers[name] = value
+    end
+end
+
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause > 0 then
+    function delay()
+        return pause
     end
 end
 
