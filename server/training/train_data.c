@@ -435,7 +435,11 @@ static bool collect_labels(struct loading *loading, const struct data_part *part
                              file->path, part_column(loading, part)->name, LABELS_MAX);
         }
     free(only);
-    return ok && n == 0 && table_rewind(file->table, loading->problem);
+    if (ok && n == 0 && table_rewind(file->table, loading->problem))
+        return true;
+    if (ok)
+        problem_prefix(loading->problem, "%s", file->path);
+    return false;
 }
 
 static bool settle_labels(struct loading *loading)

@@ -302,6 +302,8 @@ bool train_session_open(struct train_session *session, const struct train_option
         return engine_problem(problem, &err);
     session->model = model_load_file(options->model, &load, &err);
     if (session->model == NULL) {
+        if (err.status == ENGINE_IO)
+            return problem_set(problem, 404, "not_found", "%s: %s", options->model, err.text);
         engine_problem(problem, &err);
         problem_prefix(problem, "%s", options->model);
         return false;

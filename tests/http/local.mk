@@ -8,5 +8,6 @@ dist_check_SCRIPTS += \
 	%D%/test_infer.py \
 	%D%/test_learning.py \
 	%D%/test_repository.py \
+	%D%/test_train.py \
 	%D%/test_waiting.py
 EXTRA_DIST += %D%/run tests/support/daemon.py tests/support/daemon_fixture.py tests/support/onnx_writer.py

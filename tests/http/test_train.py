@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`inferd train` as its user has it: it learns, resumes bit for bit, judges, and refuses by name.
+Ends with "N passed, N failed"."""
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+from daemon import Tally, build_folder  # noqa: E402
+
+INFERD = os.environ.get("INFERD", str(build_folder() / "inferd"))
+
+
+def check(tally, name, truth, said=""):
+    tally.check(truth, name + (": " + said if said else ""))
+
+
+def run(folder, *arguments):
+    done = subprocess.run([INFERD, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def ring_or_middle(path, rows, seed, name=lambda inside: "middle" if inside else "ring"):
+    """Points of a square; far from 0 and of very unlike scales, so that only standardised ones are learned."""
+    source = random.Random(seed)
+    lines = ["east,north,kind"]
+    for _ in range(rows):
+        x, y = source.uniform(-1, 1), source.uniform(-1, 1)
+        lines.append("%.6f,%.6f,%s" % (1000 + 500 * x, 0.01 * y, name(x * x + y * y < 0.5)))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def line(path, rows):
+    source = random.Random(3)
+    lines = ["a,b,sum"]
+    for _ in range(rows):
+        a, b = source.uniform(-1, 1), source.uniform(-1, 1)
+        lines.append("%.6f,%.6f,%.6f" % (a, b, 2 * a - b + 0.5))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def metric(text, name):
+    return float(re.search(r"^ *%s +([-0-9.e]+)" % name, text, re.M).group(1))
+
+
+def check_learning(tally, folder):
+    ring_or_middle(folder / "train.csv", 600, 1)
+    ring_or_middle(folder / "test.csv", 300, 2)
+    check(tally, "create", run(folder, "create", "mlp", "--input-shape", 2, "--classes", 2, "--set", "width=32",
+                              "-o", "net.onnx")[0] == 0)
+    code, out, err = run(folder, "train", "net.onnx", "--data", "train.csv", "--test", "test.csv", "--standardise",
+                         "each", "--epochs", 40, "--rate", 0.01, "--metric", "accuracy", "--log", "log.csv", "--curve",
+                         "curve.svg", "-o", "learned.onnx")
+    check(tally, "learns", code == 0, err)
+    check(tally, "accuracy", code == 0 and metric(out, "accuracy") > 0.95, out)
+    check(tally, "a line for each epoch", len(re.findall(r"^epoch \d+  loss", out, re.M)) == 40, out)
+    check(tally, "log", len((folder / "log.csv").read_text().splitlines()) == 41)
+    check(tally, "curve", (folder / "curve.svg").read_text().startswith("<svg"))
+    check(tally, "names of classes", b"middle\nring" in (folder / "learned.onnx").read_bytes())
+    check(tally, "the result loads", run(folder, "inspect", "learned.onnx")[0] == 0)
+    code, out, _ = run(folder, "train", "learned.onnx", "--data", "train.csv", "--epochs", 1, "--rate", 1e-9, "-o",
+                       "again.onnx", "--test", "test.csv")
+    check(tally, "what was learned is in the file", code == 0 and metric(out, "accuracy") > 0.95, out)
+
+
+def check_bits(tally, folder):
+    common = ["train", "net.onnx", "--data", "train.csv", "--standardise", "each", "--batch", 50,
+              "--schedule", "cosine", "--period", 60]
+    code, _, err = run(folder, *common, "--epochs", 6, "-o", "whole.onnx")
+    check(tally, "whole", code == 0, err)
+    run(folder, *common, "--epochs", 6, "--threads", 3, "-o", "threads.onnx")
+    run(folder, *common, "--epochs", 2, "--checkpoint", "c.safetensors", "-o", "part.onnx")
+    code, out, err = run(folder, *common, "--epochs", 6, "--checkpoint", "c.safetensors", "--resume", "-o",
+                         "resumed.onnx")
+    check(tally, "resumes where it stopped", code == 0 and "epoch 3 " in out and "epoch 2 " not in out, out + err)
+    whole = (folder / "whole.onnx").read_bytes()
+    check(tally, "the same bits from three threads", whole == (folder / "threads.onnx").read_bytes())
+    check(tally, "the same bits from a run that was cut", whole == (folder / "resumed.onnx").read_bytes())
+    check(tally, "others from fewer epochs", whole != (folder / "part.onnx").read_bytes())
+    code, _, err = run(folder, *common, "--epochs", 6, "--seed", 2, "--checkpoint", "c.safetensors", "--resume", "-o",
+                       "x")
+    check(tally, "another run's checkpoint", code == 65 and "is of another run" in err, err)
+
+
+def check_regression(tally, folder):
+    line(folder / "line.csv", 300)
+    run(folder, "create", "mlp", "--input-shape", 2, "--task", "regression", "--classes", 1, "-o", "line.onnx")
+    code, out, err = run(folder, "train", "line.onnx", "--data", "line.csv", "--target", "sum", "--epochs", 60,
+                         "--metric", "r2", "--patience", 20, "--loss", "huber", "--clip", 1, "-o", "line-learned.onnx")
+    best = re.search(r"best epoch \d+ of \d+: r2 ([0-9.]+)", out)
+    check(tally, "regression", code == 0 and best and float(best.group(1)) > 0.99, out + err)
+
+
+def check_refusals(tally, folder):
+    ring_or_middle(folder / "numbers.csv", 100, 1, lambda inside: 1 + inside)
+    (folder / "holes.csv").write_text("a,b,kind\n1,2,x\n3,,y\n")
+    good = ["train", "net.onnx", "--data", "train.csv", "-o", "no.onnx"]
+    rows = [
+        ("no model", ["train", "--data", "train.csv", "-o", "x"], 64, "name the model"),
+        ("no data", ["train", "net.onnx", "-o", "x"], 64, "--data"),
+        ("no output", ["train", "net.onnx", "--data", "train.csv"], 64, "-o"),
+        ("unknown option", [*good, "--rat", 1], 64, "no option '--rat'"),
+        ("rate", [*good, "--rate", -1], 64, "--rate: expected a number"),
+        ("batch", [*good, "--batch", 0], 64, "--batch: expected a number from 1"),
+        ("optimiser", [*good, "--optimiser", "sgdd"], 65, "--optimiser: there is no 'sgdd'"),
+        ("loss", [*good, "--loss", "bce"], 65, "'ce' does"),
+        ("metric", [*good, "--metric", "accurcy"], 65, "--metric: there is no 'accurcy'"),
+        ("metric of another task", [*good, "--metric", "r2"], 65, "--metric r2 is not defined"),
+        ("file", ["train", "net.onnx", "--data", "none.csv", "-o", "x"], 66, "none.csv"),
+        ("model", ["train", "none.onnx", "--data", "train.csv", "-o", "x"], 66, "none.onnx"),
+        ("column", [*good, "--target", "sort"], 65, "no column 'sort'"),
+        ("label", ["train", "net.onnx", "--data", "numbers.csv", "-o", "x"], 65, "label 2 at position"),
+        ("a hole", ["train", "net.onnx", "--data", "holes.csv", "-o", "x"], 65, "holes.csv"),
+        ("width", ["train", "line.onnx", "--data", "train.csv", "--inputs", "east", "-o", "x"], 65,
+         "takes 2 numbers for each example"),
+        ("pattern", [*good, "--learns", "nothing*"], 65, "matches 'nothing*'"),
+        ("resume", [*good, "--resume"], 64, "--checkpoint"),
+        ("diverging", [*good, "--optimiser", "sgd", "--rate", 1000, "--epochs", 50], 65, "no step could be taken"),
+    ]
+    for name, arguments, code, says in rows:
+        got, _, err = run(folder, *arguments)
+        check(tally, name, got == code and says in err, "%d: %s" % (got, err))
+    check(tally, "nothing was written", not (folder / "no.onnx").exists())
+
+
+def main():
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        check_learning(tally, folder)
+        check_bits(tally, folder)
+        check_regression(tally, folder)
+        check_refusals(tally, folder)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
