@@ -69,7 +69,7 @@ static bool out_of_memory(struct loading *loading)
 static bool open_file(struct loading *loading, const char *path)
 {
     const struct table_options options = {
-        .delimiter = loading->wish->delimiter != 0 ? loading->wish->delimiter : ',',
+        .delimiter = loading->wish->delimiter,
         .missing = loading->wish->skip_missing ? TABLE_MISSING_ROW_SKIPPED : TABLE_MISSING_REFUSED,
     };
     struct data_file *file = &loading->files[loading->n_files];

@@ -25,7 +25,7 @@ struct train_wish {
     int n_inputs, n_targets;
     struct train_field inputs[TRAIN_ENDS_MAX], targets[TRAIN_ENDS_MAX];
     const char *input_columns, *target_columns;   /* names separated by ',', or NULL */
-    char delimiter;                /* 0: ',' */
+    char delimiter;                /* 0: found out */
     bool skip_missing;
     /* Class names in the order of their ids, where they are known (the model's, the training data's):
      * text beyond them is refused. NULL: they are taken from the file and sorted. */

@@ -25,7 +25,7 @@ static const struct option_row {
     {"test", OPTION_LIST, AT(test), 0, 0, "FILE", "examples that only judge the result; as --data"},
     {"inputs", OPTION_TEXT, AT(inputs), 0, 0, "A,B", "columns for the model; by default all others"},
     {"target", OPTION_TEXT, AT(target), 0, 0, "A,B", "columns to learn; by default the last"},
-    {"delimiter", OPTION_TEXT, AT(delimiter), 0, 0, "C", "between cells of a CSV file; ','"},
+    {"delimiter", OPTION_TEXT, AT(delimiter), 0, 0, "C", "between cells of a CSV file; found out if not given"},
     {"skip-missing", OPTION_FLAG, AT(skip_missing), 0, 0, NULL,
      "leave out rows in which a value is missing"},
     {"validation", OPTION_REAL, AT(validation), 0, 0.9, "SHARE",
