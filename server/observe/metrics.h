@@ -31,6 +31,7 @@ struct metrics;
     X(RECEIVED_BODY_BYTES, "inferd_received_body_bytes_total", "") \
     X(REPOSITORY_SCANS, "inferd_repository_scans_total", "") \
     X(SENT_BODY_BYTES, "inferd_sent_body_bytes_total", "") \
+    X(WIDE_RUNS, "inferd_wide_runs_total", "") \
     X(WORKERS, "inferd_workers", "") \
     X(WORKERS_BUSY, "inferd_workers_busy", "")
 

@@ -334,6 +334,8 @@ const struct metric_family metric_families[] = {
         "Predictions that reached a model, failed ones included.", write_requests),
     WIDE(SENT_BODY_BYTES, "inferd_sent_body_bytes_total", COUNTER, "bytes", "",
          "Response body bytes sent."),
+    WIDE(WIDE_RUNS, "inferd_wide_runs_total", COUNTER, "", "",
+         "Large runs split over the threads of all workers."),
     WIDE(WORKERS, "inferd_workers", GAUGE, "", "", "Worker threads."),
     WIDE(WORKERS_BUSY, "inferd_workers_busy", GAUGE, "", "", "Worker threads that are computing."),
     OWN("process_cpu_seconds_total", COUNTER, "seconds", "", "User and system CPU time.",

@@ -13,4 +13,5 @@ server_libserver_a_SOURCES += \
 	server/serving/repository_load.c \
 	server/serving/repository_model.c \
 	server/serving/scheduler.c server/serving/scheduler.h server/serving/scheduler_state.h \
+	server/serving/wide.c \
 	server/serving/worker.c server/serving/worker.h

@@ -91,15 +91,13 @@ void scheduler_run_turn(struct scheduler *scheduler, struct worker *worker, doub
         pthread_cond_signal(&scheduler->wake);
     pthread_mutex_unlock(&scheduler->lock);
     stats_queue_rows(entry->stats, -turn->rows);
-    metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, 1);
     ns = worker_run(worker, turn->jobs, turn->n_jobs, turn->rows);
-    metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, -1);
     atomic_fetch_sub(&scheduler->pending, turn->n_jobs);
     atomic_fetch_add(&scheduler->finished, turn->n_jobs);
     pthread_mutex_lock(&scheduler->lock);
     scheduler->running--;
     *free_ns = 0;
-    batcher_ran(entry->queue, turn->rows, ns);
+    batcher_ran(entry->queue, turn->rows, worker == scheduler->wide.worker ? 0 : ns);
     pthread_mutex_unlock(&scheduler->lock);
     model_entry_unref(entry);            /* may end a model that was replaced: not under the lock */
     pthread_mutex_lock(&scheduler->lock);
@@ -167,7 +165,10 @@ static void *worker_main(void *arg)
             pthread_mutex_lock(&scheduler->lock);
         }
         if (turn.jobs != NULL) {
-            scheduler_run_turn(scheduler, self->worker, &self->free_ns, &turn);
+            metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, 1);
+            if (!wide_run_turn(scheduler, &self->free_ns, &turn))
+                scheduler_run_turn(scheduler, self->worker, &self->free_ns, &turn);
+            metrics_add(scheduler->metrics, METRIC_WORKERS_BUSY, -1);
             spun = false;
         } else if (turn.dropped == NULL) {
             rest(scheduler, turn.look_again_ns, &spun);
@@ -218,6 +219,7 @@ static struct scheduler *scheduler_alloc(const struct options *options, struct l
         (sysconf(_SC_NPROCESSORS_ONLN) > 2 * options->network_threads ? INLINE_BATCH_FACTOR
                                                                       : INLINE_BATCH_FACTOR_CROWDED);
     scheduler->n_workers = (int)n_workers;
+    scheduler->wide.output_bytes_max = (size_t)options->plan_bytes_max;
     scheduler->watch_ns = UINT64_MAX;
     batcher_init(&scheduler->batcher, options->queue_rows_max, scheduler->n_workers);
     pthread_mutex_init(&scheduler->lock, NULL);
@@ -245,7 +247,7 @@ static int thread_start(pthread_t *thread, void *(*main)(void *), void *arg)
 static bool scheduler_start(struct scheduler *scheduler, size_t output_bytes_max)
 {
     for (int i = 0; i < INLINE_WORKERS_MAX && scheduler->inline_ns > 0; i++) {
-        scheduler->inline_workers[i] = worker_create(output_bytes_max);
+        scheduler->inline_workers[i] = worker_create(NULL, output_bytes_max);
         if (scheduler->inline_workers[i] == NULL)
             return false;
         scheduler->n_inline_idle++;
@@ -255,7 +257,7 @@ static bool scheduler_start(struct scheduler *scheduler, size_t output_bytes_max
 
         self->scheduler = scheduler;
         self->index = i;
-        self->worker = worker_create(output_bytes_max);
+        self->worker = worker_create(NULL, output_bytes_max);
         if (self->worker == NULL || thread_start(&self->thread, worker_main, self) != 0)
             return false;
         scheduler->n_started++;
@@ -313,6 +315,7 @@ void scheduler_destroy(struct scheduler *scheduler)
         worker_destroy(scheduler->workers[i].worker);
     for (int i = 0; i < INLINE_WORKERS_MAX; i++)
         worker_destroy(scheduler->inline_workers[i]);
+    wide_finish(scheduler);
     pthread_cond_destroy(&scheduler->wake);
     pthread_cond_destroy(&scheduler->watch);
     pthread_mutex_destroy(&scheduler->lock);

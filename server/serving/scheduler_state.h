@@ -34,6 +34,13 @@ struct scheduler {
     int sleeping, spinning, running;     /* workers */
     bool closed, stopping;
     uint64_t watch_ns;                   /* when the watch looks next */
+    /* wide.c: for one large run while all other workers idle. Made when it is first wanted. */
+    struct {
+        struct pool *pool;
+        struct worker *worker;
+        size_t output_bytes_max;
+        bool busy, failed;
+    } wide;
     struct worker *inline_workers[INLINE_WORKERS_MAX];
     int n_inline_idle;
     _Atomic int64_t pending, finished;
@@ -56,6 +63,11 @@ bool scheduler_worth_waking(const struct scheduler *scheduler);
 /* Computes a turn and books its cost. While it runs, *free_ns says when it is expected to be through. */
 void scheduler_run_turn(struct scheduler *scheduler, struct worker *worker, double *free_ns,
                         const struct batcher_turn *turn);
+
+/* wide.c: computes the turn with the threads of all cores, if it is known to be large and nothing else is to
+ * be done. False: it is to be run as any other. */
+bool wide_run_turn(struct scheduler *scheduler, double *free_ns, const struct batcher_turn *turn);
+void wide_finish(struct scheduler *scheduler);
 
 /* inline.c: the calling thread has queued a job, or run one; it has flushed. */
 void scheduler_note_brought(void);

@@ -40,14 +40,14 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-struct worker *worker_create(size_t output_bytes_max)
+struct worker *worker_create(struct pool *pool, size_t output_bytes_max)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
 
     if (worker == NULL)
         return NULL;
     worker->output_bytes_max = output_bytes_max;
-    worker->runner = runner_create(NULL);
+    worker->runner = runner_create(pool);
     if (worker->runner == NULL) {
         free(worker);
         return NULL;

@@ -8,9 +8,9 @@
 
 struct worker;
 
-/* `output_bytes_max` bounds what a job that is computed in several runs may hold; 0: no bound. NULL
+/* `pool` (borrowed, may be NULL) splits each run over its threads. `output_bytes_max` bounds what a job that is computed in several runs may hold; 0: no bound. NULL
  * when out of memory. */
-struct worker *worker_create(size_t output_bytes_max);
+struct worker *worker_create(struct pool *pool, size_t output_bytes_max);
 void worker_destroy(struct worker *worker);
 
 /* Computes a chain of jobs of one entry, `rows` rows together, under one weight generation, and

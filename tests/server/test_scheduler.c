@@ -5,6 +5,7 @@
 
 #include "server/observe/metrics.h"
 #include "server/options.h"
+#include "server/serving/batcher.h"
 #include "server/serving/worker.h"
 #include "tests/support/run_suite.h"
 #include "tests/support/scale_model.h"
@@ -391,6 +392,30 @@ START_TEST(a_turn_that_is_cheap_is_computed_where_it_ends)
 }
 END_TEST
 
+/* A model that is known to be dear gets all cores while nothing else is to be done, run after run. */
+START_TEST(a_large_run_is_split_while_all_else_idles)
+{
+    static struct call calls[3], other;
+
+    for (int i = 0; i < 3; i++) {
+        call_init(&calls[i], "eager", 8, (float)(100 * i));
+        for (int n = 0; n < 50; n++)     /* as if it took 20 ms */
+            cost_model_learn(&calls[i].job.entry->queue->cost, 8, 20 * MS);
+        submit(&calls[i]);
+        wait_answers(i + 1);
+        check_scaled(&calls[i], (float)(100 * i), 2);
+        while (metrics_get(metrics, METRIC_WORKERS_BUSY) > 0)
+            sched_yield();
+    }
+    ck_assert_int_eq(metrics_get(metrics, METRIC_WIDE_RUNS), 3);
+    call_init(&other, "single", 1, 7);
+    submit(&other);
+    wait_answers(4);
+    check_scaled(&other, 7, 5);
+    ck_assert_int_eq(metrics_get(metrics, METRIC_WIDE_RUNS), 3);
+}
+END_TEST
+
 /* Many threads, all models, sizes at random: every answer must be the asker's own. */
 enum { STORM_THREADS = 4, STORM_CALLS = 300 };
 
@@ -480,6 +505,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, a_closed_scheduler_refuses);
     tcase_add_test(tc, a_known_cheap_model_runs_where_the_request_is);
     tcase_add_test(tc, a_turn_that_is_cheap_is_computed_where_it_ends);
+    tcase_add_test(tc, a_large_run_is_split_while_all_else_idles);
     tcase_add_test(tc, storm);
     suite_add_tcase(suite, tc);
     return suite;
