@@ -7,9 +7,14 @@
 #include <string.h>
 
 /* Below SMALL_PRODUCT multiply-adds a call into the library costs more than the product. A product is
- * cut into SPLIT_PARTS at most, each of SPLIT_PRODUCT multiply-adds and SPLIT_LINES rows or columns at
- * least. */
-enum { SMALL_PRODUCT = 2048, SPLIT_PRODUCT = 1 << 22, SPLIT_LINES = 32, SPLIT_PARTS = 8 };
+ * cut into a few parts of SPLIT_FEW multiply-adds at least, into more if those have SPLIT_MANY: each part
+ * rearranges one of the operands anew. A part has SPLIT_LINES rows or columns at least. */
+enum {
+    SMALL_PRODUCT = 2048,
+    SPLIT_FEW = 1 << 22, SPLIT_FEW_PARTS = 4,
+    SPLIT_MANY = 1 << 25, SPLIT_MANY_PARTS = 16,
+    SPLIT_LINES = 32
+};
 
 enum engine_status gemm_start(struct engine_error *err)
 {
@@ -129,12 +134,13 @@ static void split_task(void *arg, int task, int thread)
 /* How many parts of the product are worth a thread each. */
 static int64_t split_parts(const struct gemm_form *form)
 {
-    int64_t area, work;
+    int64_t area, work, few, many;
 
     if (__builtin_mul_overflow(form->m, form->n, &area) || __builtin_mul_overflow(area, form->k, &work))
-        return SPLIT_PARTS;
-    work /= SPLIT_PRODUCT;
-    return work < SPLIT_PARTS ? work : SPLIT_PARTS;
+        return SPLIT_MANY_PARTS;
+    few = work / SPLIT_FEW < SPLIT_FEW_PARTS ? work / SPLIT_FEW : SPLIT_FEW_PARTS;
+    many = work / SPLIT_MANY < SPLIT_MANY_PARTS ? work / SPLIT_MANY : SPLIT_MANY_PARTS;
+    return few > many ? few : many;
 }
 
 void gemm_split_f32(struct pool *pool, const struct gemm_form *form, float alpha, const float *a,

@@ -77,6 +77,22 @@ static struct addend addend_of(const struct tensor *c)
     return addend;
 }
 
+/* What float products are added to: beta * C. */
+static void start_float(const struct gemm_params *params, const struct addend *c, int64_t m, int64_t n,
+                        float *out)
+{
+    const float *add = c->tensor->data;
+
+    for (int64_t i = 0; i < m; i++, add += c->row_step, out += n) {
+        if (c->column_step != 0)
+            for (int64_t j = 0; j < n; j++)
+                out[j] = params->beta * add[j];
+        else
+            for (int64_t j = 0; j < n; j++)
+                out[j] = params->beta * add[0];
+    }
+}
+
 /* out = alpha * out + beta * C. */
 #define FINISH(T) \
     static void finish_##T(const struct gemm_params *params, const struct addend *c, int64_t m, \
@@ -93,7 +109,6 @@ static struct addend addend_of(const struct tensor *c)
                     (add != NULL ? beta * add[i * c->row_step + j * c->column_step] : 0); \
     }
 
-FINISH(float)
 FINISH(double)
 
 /* Integers and widened halves. An alpha or beta of 1 must not pass an integer through floating
@@ -149,10 +164,15 @@ static enum engine_status gemm_run(const struct op_call *call, struct engine_err
         gemm_half(call, &form, params, &c);
         return ENGINE_OK;
     }
+    if (out->dtype == DTYPE_F32) {
+        if (c.tensor != NULL)
+            start_float(params, &c, form.m, form.n, out->data);
+        gemm_split_f32(call->pool, &form, params->alpha, a->data, b->data,
+                       c.tensor != NULL ? 1.0f : 0.0f, out->data);
+        return ENGINE_OK;
+    }
     product(out->dtype, &form, a->data, b->data, out->data);
-    if (out->dtype == DTYPE_F32)
-        finish_float(params, &c, form.m, form.n, out->data);
-    else if (out->dtype == DTYPE_F64)
+    if (out->dtype == DTYPE_F64)
         finish_double(params, &c, form.m, form.n, out->data);
     else if (c.tensor != NULL || params->alpha != 1)
         finish_any(params, &c, form.m, form.n, out);
@@ -161,7 +181,7 @@ static enum engine_status gemm_run(const struct op_call *call, struct engine_err
 
 const struct op_def ops_gemm[] = {
     {.domain = "", .name = "Gemm", .since = 11, .inputs_min = 2, .inputs_max = 3, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = PRODUCT_DTYPES, .params_size = sizeof(struct gemm_params),
-     .init = gemm_init, .infer = gemm_infer, .run = gemm_run},
+     .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = PRODUCT_DTYPES,
+     .params_size = sizeof(struct gemm_params), .init = gemm_init, .infer = gemm_infer, .run = gemm_run},
     {0},
 };

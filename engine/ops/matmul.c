@@ -30,23 +30,52 @@ static enum engine_status matmul_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-static void matmul_stacks(enum dtype dtype, const struct stacks *s, const char *a, const char *b,
-                          char *c)
+/* As many pairs of matrices as this, or more, are shared out among threads; else each product is. */
+enum { MANY_PAIRS = 8 };
+
+struct job {
+    const struct stacks *stacks;
+    struct gemm_form form;
+    enum dtype dtype;
+    const char *a, *b;
+    char *c;
+    int64_t pairs;
+    int tasks;
+};
+
+static void run_task(void *arg, int task, int thread)
 {
-    struct gemm_form form = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .ldc = s->n};
-    int64_t batches = shape_elements(&s->batch);
+    const struct job *job = arg;
+    const size_t size = dtype_size(job->dtype);
+    int64_t first = job->pairs * task / job->tasks, last = job->pairs * (task + 1) / job->tasks;
     struct stack_walk walk;
-    size_t size = dtype_size(dtype);
+
+    (void)thread;
+    stack_walk_start(&walk, job->stacks);
+    for (int64_t i = 0; i < last; i++, stack_walk_next(&walk))
+        if (i >= first)
+            product(job->dtype, &job->form, job->a + (size_t)walk.a * size,
+                    job->b + (size_t)walk.b * size,
+                    job->c + (size_t)(i * job->form.m * job->form.n) * size);
+}
+
+static void matmul_stacks(struct pool *pool, enum dtype dtype, const struct stacks *s, const void *a,
+                          const void *b, void *c)
+{
+    struct job job = {.stacks = s, .dtype = dtype, .a = a, .b = b, .c = c,
+                      .form = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .ldc = s->n},
+                      .pairs = shape_elements(&s->batch)};
 
     /* One matrix on the right serves all rows on the left at once. */
     if (shape_product(&s->b, 0, s->b.rank - 2) == 1) {
-        form.m *= batches;
-        batches = batches != 0;
+        job.form.m *= job.pairs;
+        job.pairs = job.pairs != 0;
     }
-    stack_walk_start(&walk, s);
-    for (int64_t i = 0; i < batches; i++, stack_walk_next(&walk))
-        product(dtype, &form, a + (size_t)walk.a * size, b + (size_t)walk.b * size,
-                c + (size_t)(i * s->m * s->n) * size);
+    job.tasks = job.pairs < MANY_PAIRS ? 1 : pool_threads(pool);
+    if (job.pairs == 1 && dtype == DTYPE_F32)
+        gemm_split_f32(pool, &job.form, 1.0f, a, b, 0.0f, c);
+    else
+        pool_run(job.tasks == 1 ? NULL : pool, job.tasks, run_task, &job);
 }
 
 static enum engine_status matmul_run(const struct op_call *call, struct engine_error *err)
@@ -64,16 +93,17 @@ static enum engine_status matmul_run(const struct op_call *call, struct engine_e
 
         widen(a->dtype, a->data, shape_elements(&a->shape), wide_a);
         widen(a->dtype, b->data, shape_elements(&b->shape), wide_b);
-        matmul_stacks(DTYPE_F32, &stacks, (char *)wide_a, (char *)wide_b, (char *)wide_c);
+        matmul_stacks(call->pool, DTYPE_F32, &stacks, wide_a, wide_b, wide_c);
         narrow(a->dtype, wide_c, shape_elements(&c->shape), c->data);
     } else {
-        matmul_stacks(a->dtype, &stacks, a->data, b->data, c->data);
+        matmul_stacks(call->pool, a->dtype, &stacks, a->data, b->data, c->data);
     }
     return ENGINE_OK;
 }
 
 const struct op_def ops_matmul[] = {
     {.domain = "", .name = "MatMul", .since = 1, .inputs_min = 2, .inputs_max = 2, .outputs_min = 1,
-     .outputs_max = 1, .dtypes = PRODUCT_DTYPES, .infer = matmul_infer, .run = matmul_run},
+     .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = PRODUCT_DTYPES, .infer = matmul_infer,
+     .run = matmul_run},
     {0},
 };
