@@ -2,7 +2,7 @@
  * Answers: what an update or an evaluation measured, lineage, the model as a file. */
 #include "server/learning/learner_private.h"
 
-#include "engine/onnx/onnx_splice.h"
+#include "engine/model_export.h"
 #include "engine/train/evaluation.h"
 #include "proto/learn_message.h"
 #include "server/status_map.h"
@@ -136,32 +136,24 @@ static void evaluate(struct learner *learner, struct learn_job *job)
 /* What learns takes the place of what the file had; all else in it stays, byte for byte. */
 static void export(struct learner *learner, struct learn_job *job)
 {
-    int count = trainer_n_entries(learner->trainer);
-    struct onnx_change *changes = calloc((size_t)count + 1, sizeof(*changes));
-    struct onnx_splice splice = {.bytes = learner->file, .size = learner->file_bytes, .dir_fd = -1,
-                                 .changes = changes};
+    const struct model_file file = {learner->file, learner->file_bytes, -1};
+    struct weights *base = model_base_weights(learner->model), *weights;
     struct engine_error err = {0};
     struct problem problem = {0};
     void *bytes = NULL;
     size_t size = 0;
     struct text text;
 
-    for (int i = 0; i < count && changes != NULL; i++) {
-        struct trainer_entry entry = trainer_entry(learner->trainer, i);
-
-        if (entry.part == TRAINER_WEIGHT || entry.part == TRAINER_STATISTIC)
-            changes[splice.n_changes++] = (struct onnx_change){entry.name, entry.tensor};
-    }
-    if (changes == NULL || onnx_splice(&splice, &bytes, &size, &err) != ENGINE_OK) {
-        if (changes == NULL)
-            problem_set(&problem, 507, "no_memory", "no memory for the model");
-        else
-            problem_from_engine(&problem, &err);
-        free(changes);
+    weights = trainer_publish(learner->trainer, base, &err);
+    weights_unref(base);
+    if (weights == NULL || model_export(learner->model, &file, weights, 0, NULL, &bytes, &size,
+                                        &err) != ENGINE_OK) {
+        weights_unref(weights);
+        problem_from_engine(&problem, &err);
         fail(job, &problem);
         return;
     }
-    free(changes);
+    weights_unref(weights);
     text_init(&text);
     text_append(&text, bytes, size);
     free(bytes);

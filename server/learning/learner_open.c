@@ -448,7 +448,7 @@ bool learner_checkpoint(struct learner *learner)
                                    .base = learner->base, .trainer = ""};
     int count = trainer_n_entries(learner->trainer);
     struct named_tensor *tensors = calloc((size_t)count + 1, sizeof(*tensors));
-    const struct journal_row *row;
+    const struct journal_row *row = NULL;
     struct journal_held *held = NULL;
     struct storage_fault fault = {0};
     enum storage_status status = STORAGE_NO_MEMORY;
@@ -462,7 +462,7 @@ bool learner_checkpoint(struct learner *learner)
     memcpy(note.identity, journal_identity(learner->journal), sizeof(note.identity));
     if (tensors != NULL)
         status = journal_read(learner->journal, learner->generation, &held, &row, &fault);
-    if (status == STORAGE_OK) {
+    if (status == STORAGE_OK && row != NULL) {
         note.chain = row->chain;
         status = checkpoint_write(&learner->dir, &note, tensors, (size_t)count, NULL, &fault);
     }

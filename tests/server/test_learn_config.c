@@ -19,7 +19,8 @@ static const struct {
     {"{\"training\":{\"enabled\":1}}", "training.enabled must be true or false"},
     {"{\"training\":{\"optimiser\":\"newton\"}}", "training.optimiser must be one of"},
     {"{\"training\":{\"loss\":\"\\u00e9\"}}", "training.loss must be one of"},
-    {"{\"training\":{\"loss\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}", "training.loss must be a name"},
+    {"{\"training\":{\"loss\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}",
+     "training.loss must be a name"},
     {"{\"training\":{\"momentum\":1}}", "training.momentum must be a number from 0 to 0.9999"},
 };
 
