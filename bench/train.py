@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""train.py [--build DIR] [--models a,b] [--batches 32] [--threads 1,2] [--optimisers momentum,adam] [--rounds N]
+[--seconds S]: a training step of one network at a time on inferd and PyTorch, which take turns in one run. The losses of
+the first three steps are compared before anything is timed. Prints medians over rounds, one line a case:
+
+bench train model= optimiser= batch= threads= inferd_ms= torch_ms= ratio= inferd_mb= max_diff="""
+import argparse
+import copy
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SETTLE = 0.1
+RATE = 1e-4
+sys.path.insert(0, str(ROOT / "bench"))
+import peers  # noqa: E402
+
+# name: loss, batch unless asked for otherwise
+MODELS = {"mlp": ("ce", 32), "lenet5": ("ce", 32), "resnet18": ("ce", 8), "lstm": ("mse", 32), "bertmini": ("mse", 8)}
+
+
+class Inferd:
+    """bench/train_bench behind a pipe."""
+
+    def __init__(self, build, model, threads, optimiser, loss, folder):
+        self.folder = pathlib.Path(folder)
+        self.process = subprocess.Popen(
+            [str(pathlib.Path(build) / "bench" / "train_bench"), str(model), str(threads), optimiser, loss],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline().strip()
+        if not line:
+            raise SystemExit("train_bench failed")
+        return line
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def prepare(self, inputs, target):
+        for index, x in enumerate([*inputs, target]):
+            path = self.folder / "tensor"
+            x.numpy().tofile(path)
+            which = f"input {index}" if index < len(inputs) else "target"
+            self.ask(f"{which} {path} {','.join(map(str, x.shape))}")
+
+    def step(self):
+        return float(self.ask("step"))
+
+    def time(self, seconds):
+        return float(self.ask(f"time {seconds}").split()[1])
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Torch:
+    def __init__(self, module, threads, optimiser, loss):
+        import torch
+        self.torch, self.threads, self.module = torch, threads, module.train()
+        self.optimiser = (torch.optim.SGD(module.parameters(), lr=RATE, momentum=0.9) if optimiser == "momentum"
+                          else torch.optim.Adam(module.parameters(), lr=RATE))
+        self.loss = torch.nn.functional.cross_entropy if loss == "ce" else torch.nn.functional.mse_loss
+
+    def prepare(self, inputs, target):
+        self.inputs, self.target = inputs, target
+
+    def step(self):
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss(self.module(*self.inputs), self.target)
+        loss.backward()
+        self.optimiser.step()
+        return loss.item()
+
+    def time(self, seconds):
+        self.torch.set_num_threads(self.threads)
+        samples, end = [], time.perf_counter() + seconds
+        before = time.perf_counter()
+        while len(samples) < 3 or before < end:
+            self.step()
+            after = time.perf_counter()
+            samples.append(after - before)
+            before = after
+        return statistics.median(samples)
+
+
+def network(name):
+    import networks
+    if name == "bertmini":
+        networks.HEADS, networks.WIDTH, networks.LAYERS = 4, 256, 4
+        return networks.Bert()
+    return networks.NETWORKS[name][0]()
+
+
+def export(module, name, inputs, folder):
+    """As exporters leave a network that is to be trained further: nothing folded."""
+    import torch
+    path = pathlib.Path(folder) / f"{name}.onnx"
+    names = ["x", "mask"][:len(inputs)]
+    torch.onnx.export(copy.deepcopy(module).eval(), tuple(inputs), str(path), input_names=names, output_names=["y"],
+                      opset_version=17, dynamic_axes={n: {0: "batch"} for n in [*names, "y"]}, do_constant_folding=False,
+                      training=torch.onnx.TrainingMode.PRESERVE)
+    return path
+
+
+def run_case(args, name, optimiser, batch, threads, folder):
+    import networks
+    import torch
+    torch.manual_seed(1)
+    torch.set_num_threads(threads)
+    loss, usual = MODELS[name]
+    batch = batch or usual
+    module = network(name)
+    # Equal tensors would become one in the file, and learn as one.
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 1e-3 * torch.randn_like(parameter)
+    kind = "bert" if name == "bertmini" else name
+    inputs = [make(batch) for make in networks.NETWORKS[kind][1].values()]
+    with torch.no_grad():
+        shape = copy.deepcopy(module).eval()(*inputs).shape
+    target = torch.randint(shape[1], (batch,)) if loss == "ce" else torch.randn(shape)
+    inferd = Inferd(args.build, export(module, name, inputs, folder), threads, optimiser, loss, folder)
+    contenders = {"inferd": inferd, "torch": Torch(module, threads, optimiser, loss)}
+    for contender in contenders.values():
+        contender.prepare(inputs, target)
+    difference = 0.0
+    for _ in range(3):
+        mine, theirs = (contender.step() for contender in contenders.values())
+        difference = max(difference, abs(mine - theirs) / abs(theirs))
+    if not difference <= 1e-3:
+        raise SystemExit(f"{name} with {optimiser}: losses differ by {difference}")
+    rounds = {who: [] for who in contenders}
+    for _ in range(args.rounds):
+        for who, contender in contenders.items():
+            time.sleep(SETTLE)
+            rounds[who].append(contender.time(args.seconds))
+    ratio = statistics.median(a / b for a, b in zip(rounds["inferd"], rounds["torch"]))
+    print(f"bench train model={name} optimiser={optimiser} batch={batch} threads={threads} "
+          f"inferd_ms={statistics.median(rounds['inferd']) * 1e3:.4g} "
+          f"torch_ms={statistics.median(rounds['torch']) * 1e3:.4g} ratio={ratio:.3f} "
+          f"inferd_mb={int(inferd.ask('memory')) / 1e6:.1f} max_diff={difference:.2g}", flush=True)
+    inferd.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words = lambda text: text.split(",")  # noqa: E731
+    parser.add_argument("--build", default=str(ROOT / "build"))
+    parser.add_argument("--models", type=words, default=list(MODELS))
+    parser.add_argument("--batch", type=int, default=0, help="default: 32, of the larger networks 8")
+    parser.add_argument("--threads", type=lambda text: [int(item) for item in text.split(",")], default=[1, 2])
+    parser.add_argument("--optimisers", type=words, default=["momentum", "adam"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    args = parser.parse_args()
+    peers.enter_venv(args.build)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.models:
+            for threads in args.threads:
+                for optimiser in args.optimisers:
+                    run_case(args, name, optimiser, args.batch, threads, folder)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    main()

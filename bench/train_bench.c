@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * train_bench MODEL THREADS OPTIMISER LOSS: takes training steps on one batch and obeys one command a line
+ * from standard input, so that bench/train.py can let it take turns with PyTorch in one run:
+ *
+ *   input I FILE D0,D1,...   input I's data, of its declared type, as the file has them
+ *   target FILE D0,D1,...    what is to be learned: floats, or int64 class ids for the loss "ce"
+ *   step                     one step: prints its loss
+ *   time SECONDS             steps for about that long: prints seconds of the fastest and the median one
+ *   memory                   prints the bytes that the trainer takes
+ *
+ * Each answer is one line; "ok" where there is nothing to say. Any failure ends the program. */
+#include "engine/engine.h"
+#include "engine/train/trainer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SAMPLES_MAX = 100000, INPUTS_MAX = 4 };
+
+struct bench {
+    struct model *model;
+    struct trainer *trainer;
+    struct tensor inputs[INPUTS_MAX], target;
+};
+
+static void fail(const char *what, const char *why)
+{
+    fprintf(stderr, "train_bench: %s: %s\n", what, why);
+    exit(EXIT_FAILURE);
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void load(struct bench *bench, char **arguments)
+{
+    const struct model_options load = {.optimise = false};
+    struct trainer_options options = trainer_options_default();
+    struct trainer_loss loss = {.axis_by_head = true};
+    int threads = atoi(arguments[2]);
+    struct engine_error err = {0};
+    enum optimiser_kind optimiser;
+    enum loss_kind kind;
+
+    if (engine_start(&err) != ENGINE_OK)
+        fail("start", err.text);
+    bench->model = model_load_file(arguments[1], &load, &err);
+    if (bench->model == NULL)
+        fail(arguments[1], err.text);
+    if (model_n_inputs(bench->model) > INPUTS_MAX || !optimiser_find(arguments[3], &optimiser) ||
+        !loss_find(arguments[4], &kind))
+        fail("arguments", "too many inputs, or no such optimiser or loss");
+    options.optimiser = optimiser_form_default(optimiser);
+    options.schedule = schedule_default(SCHEDULE_CONSTANT, 1e-4);
+    loss.form = loss_form_default(kind);
+    loss.output = model_output(bench->model, 0)->name;
+    options.n_losses = 1;
+    options.losses = &loss;
+    bench->trainer = trainer_create(bench->model, &options,
+                                    threads > 1 ? pool_create(threads, 200) : NULL, &err);
+    if (bench->trainer == NULL)
+        fail(arguments[1], err.text);
+}
+
+static void read_tensor(struct tensor *tensor, enum dtype dtype, const char *path, char *dims)
+{
+    size_t bytes;
+    FILE *file;
+
+    tensor->dtype = dtype;
+    tensor->shape.rank = 0;
+    for (char *dim = strtok(dims, ","); dim != NULL; dim = strtok(NULL, ",")) {
+        if (tensor->shape.rank == SHAPE_RANK_MAX)
+            fail(path, "too many dimensions");
+        tensor->shape.dims[tensor->shape.rank++] = strtoll(dim, NULL, 10);
+    }
+    if (!shape_check(&tensor->shape, dtype_size(dtype), &bytes))
+        fail(path, "bad shape");
+    free(tensor->data);
+    tensor->data = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    file = fopen(path, "rb");
+    if (tensor->data == NULL || file == NULL || fread(tensor->data, 1, bytes, file) != bytes)
+        fail(path, "could not be read");
+    fclose(file);
+}
+
+static double step(struct bench *bench)
+{
+    const struct trainer_batch batch = {bench->inputs, &bench->target, -1.0};
+    struct engine_error err = {0};
+    struct trainer_result result;
+
+    if (trainer_step(bench->trainer, &batch, &result, &err) != ENGINE_OK)
+        fail("step", err.text);
+    if (result.verdict != TRAINER_LEARNED)
+        fail("step", trainer_verdict_text(result.verdict));
+    return result.loss;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void time_steps(struct bench *bench, double seconds)
+{
+    static double samples[SAMPLES_MAX];
+    double end = now() + seconds, before = now();
+    int count = 0;
+
+    while (count < SAMPLES_MAX && (count < 3 || before < end)) {
+        double after;
+
+        step(bench);
+        after = now();
+        samples[count++] = after - before;
+        before = after;
+    }
+    qsort(samples, (size_t)count, sizeof(samples[0]), compare);
+    printf("%.9g %.9g\n", samples[0], samples[count / 2]);
+}
+
+static void obey(struct bench *bench, char *line)
+{
+    char *words[4] = {strtok(line, " \n")};
+
+    for (int i = 1; i < 4 && words[i - 1] != NULL; i++)
+        words[i] = strtok(NULL, " \n");
+    if (words[0] == NULL)
+        return;
+    if (strcmp(words[0], "input") == 0 && words[3] != NULL && atoi(words[1]) >= 0 &&
+        atoi(words[1]) < model_n_inputs(bench->model)) {
+        read_tensor(&bench->inputs[atoi(words[1])], model_input(bench->model, atoi(words[1]))->dtype,
+                    words[2], words[3]);
+        puts("ok");
+    } else if (strcmp(words[0], "target") == 0 && words[2] != NULL) {
+        read_tensor(&bench->target,
+                    trainer_loss_form(bench->trainer, 0)->kind == LOSS_CE ? DTYPE_I64 : DTYPE_F32,
+                    words[1], words[2]);
+        puts("ok");
+    } else if (strcmp(words[0], "step") == 0) {
+        printf("%.9g\n", step(bench));
+    } else if (strcmp(words[0], "time") == 0 && words[1] != NULL) {
+        time_steps(bench, atof(words[1]));
+    } else if (strcmp(words[0], "memory") == 0) {
+        printf("%zu\n", trainer_bytes(bench->trainer));
+    } else {
+        fail(words[0], "unknown command");
+    }
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench = {0};
+    char line[4096];
+
+    if (argc != 5)
+        fail("usage", "train_bench MODEL THREADS OPTIMISER LOSS");
+    load(&bench, argv);
+    puts("ok");
+    fflush(stdout);
+    while (fgets(line, sizeof(line), stdin) != NULL)
+        obey(&bench, line);
+    return EXIT_SUCCESS;
+}
