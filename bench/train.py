@@ -165,6 +165,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.3)
     args = parser.parse_args()
     peers.enter_venv(args.build)
+    # PyTorch's BLAS reads its number of threads once, when it starts.
+    if os.environ.get("OPENBLAS_NUM_THREADS") != str(args.threads[0]) or len(args.threads) > 1:
+        for threads in args.threads:
+            subprocess.run([sys.executable, *sys.argv, "--threads", str(threads)], check=True,
+                           env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads)})
+        return
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
             for threads in args.threads:

@@ -51,8 +51,8 @@ int train_run_command(int argc, char **argv)
         fprintf(stderr, "inferd: train: %s\n", options.error);
         return EX_USAGE;
     }
-    if (options.help) {
-        train_options_help(stdout);
+    if (options.help || options.help_man) {
+        (options.help ? train_options_help : train_options_help_man)(stdout);
         return EX_OK;
     }
     if (train(&options, &problem))

@@ -31,8 +31,7 @@ static const struct option_row {
     {"validation", OPTION_REAL, AT(validation), 0, 0.9, "SHARE",
      "of the examples, stratified by class, to judge each epoch by; 0.1"},
     {"standardise", OPTION_TEXT, AT(standardise), 0, 0, "HOW",
-     "inputs to mean 0 and deviation 1 within the model: 'each' number, 'first' dimension (an\n"
-     "                           image's channels), or 'all' together"},
+     "inputs to mean 0, deviation 1 within the model: 'each' number, 'first' dimension or 'all'"},
     {"output", OPTION_TEXT, AT(output), 0, 0, "FILE", "where the result goes (-o)"},
 
     {"epochs", OPTION_WHOLE, AT(epochs), 1, 1e9, "N", "times over the data; 10"},
@@ -95,6 +94,7 @@ static const struct option_row {
     {"trials", OPTION_WHOLE, AT(trials), 1, 1e6, "N", "of random and bayes; 20"},
     {"quiet", OPTION_FLAG, AT(quiet), 0, 0, NULL, "say nothing but the result"},
     {"help", OPTION_FLAG, AT(help), 0, 0, NULL, "this"},
+    {"help-man", OPTION_FLAG, AT(help_man), 0, 0, NULL, "the same for the manual page"},
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -192,7 +192,7 @@ bool train_options_is_number(const char *name, double *ret_least, double *ret_mo
 
 static bool check(struct train_options *options)
 {
-    if (options->help)
+    if (options->help || options->help_man)
         return true;
     if (options->model == NULL)
         return fail(options, "name the model to train: inferd train model.onnx --data ...");
@@ -251,5 +251,29 @@ void train_options_help(FILE *out)
         snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].value != NULL ? " " : "",
                  rows[i].value != NULL ? rows[i].value : "");
         fprintf(out, "  %-24s %s\n", left, rows[i].help);
+    }
+}
+
+/* Roff takes a hyphen for a minus, and a leading quote for a request. */
+static void put_roff(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '-')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+void train_options_help_man(FILE *out)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        fputs(".TP\n.B ", out);
+        put_roff(out, "--");
+        put_roff(out, rows[i].name);
+        if (rows[i].value != NULL)
+            fprintf(out, " \\fI%s\\fR", rows[i].value);
+        fputs("\n", out);
+        put_roff(out, rows[i].help);
+        fputs(".\n", out);
     }
 }

@@ -17,7 +17,7 @@ struct train_list {
 
 /* Texts point into argv. Numbers that are 0 where 0 has no meaning stand for a default. */
 struct train_options {
-    bool help;
+    bool help, help_man;
     const char *model, *output;
     struct train_list data, test;
     const char *inputs, *target, *delimiter;
@@ -59,5 +59,7 @@ bool train_options_set(struct train_options *options, const char *name, const ch
 /* True for a name that takes one number. */
 bool train_options_is_number(const char *name, double *ret_least, double *ret_most, bool *ret_whole);
 void train_options_help(FILE *out);
+/* The list of options for the manual page. */
+void train_options_help_man(FILE *out);
 
 #endif

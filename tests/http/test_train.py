@@ -97,6 +97,19 @@ def check_regression(tally, folder):
     check(tally, "regression", code == 0 and best and float(best.group(1)) > 0.99, out + err)
 
 
+def check_real_data(tally, folder):
+    """Handwritten digits, and tumours by their cells: on the examples that were held back."""
+    data = HERE.parent.parent / "examples" / "data"
+    rows = [("digits", 64, "--classes", 10, "all", "accuracy", 0.98), ("breast-cancer", 30, "--task", "binary", "each",
+                                                                        "roc_auc", 0.99)]
+    for name, width, option, value, scope, metric_name, least in rows:
+        run(folder, "create", "mlp", "--input-shape", width, option, value, "-o", "real.onnx")
+        code, out, err = run(folder, "train", "real.onnx", "--data", data / (name + ".csv.gz"), "--standardise", scope,
+                             "--validation", 0.2, "--epochs", 30, "--metric", metric_name, "-o", "real-learned.onnx")
+        best = re.search(r"best epoch \d+ of \d+: %s ([0-9.]+)" % metric_name, out)
+        check(tally, name, code == 0 and best and float(best.group(1)) >= least, out[-300:] + err)
+
+
 def check_refusals(tally, folder):
     ring_or_middle(folder / "numbers.csv", 100, 1, lambda inside: 1 + inside)
     (folder / "holes.csv").write_text("a,b,kind\n1,2,x\n3,,y\n")
@@ -136,6 +149,7 @@ def main():
         check_learning(tally, folder)
         check_bits(tally, folder)
         check_regression(tally, folder)
+        check_real_data(tally, folder)
         check_refusals(tally, folder)
     return tally.end()
 
