@@ -18,6 +18,7 @@ inferctl_SOURCES = \
 	%D%/ctl/inferctl.c \
 	%D%/ctl/input.c \
 	%D%/ctl/input.h \
+	%D%/ctl/learn_commands.c \
 	%D%/ctl/model_commands.c \
 	%D%/ctl/predict_command.c
 

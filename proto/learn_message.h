@@ -29,6 +29,8 @@ bool learn_request_decode(enum learn_form form, const void *body, size_t body_by
                           int64_t header_length, const struct wire_limits *limits,
                           struct learn_request *ret_request, struct problem *problem);
 void learn_request_finish(struct learn_request *request);
+/* For clients: appends the body, all JSON, that decodes to `request`. */
+void learn_request_encode(const struct learn_request *request, struct text *text);
 
 /* {"generation": 41}: where to roll back to. */
 bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,

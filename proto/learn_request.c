@@ -4,6 +4,7 @@
 #include "proto/learn_message.h"
 
 #include <math.h>
+#include <string.h>
 
 /* In the order in which binary tails are read. */
 static const struct json_rule rules[] = {{"inputs", "data"}, {"targets", "data"}};
@@ -165,4 +166,27 @@ bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_g
                           ret_generation, problem);
     json_envelope_finish(&envelope);
     return good;
+}
+
+void learn_request_encode(const struct learn_request *request, struct text *text)
+{
+    text_puts(text, "{");
+    if (request->id != NULL) {
+        text_puts(text, "\"id\":");
+        text_json_string(text, request->id, strlen(request->id));
+        text_puts(text, ",");
+    }
+    if (request->n_inputs > 0) {
+        text_puts(text, "\"inputs\":");
+        infer_tensors_encode(request->inputs, request->n_inputs, NULL, NON_FINITE_TOKEN, text);
+        text_puts(text, ",");
+    }
+    text_puts(text, "\"targets\":");
+    infer_tensors_encode(request->targets, request->n_targets, NULL, NON_FINITE_TOKEN, text);
+    if (!isnan(request->learning_rate)) {
+        text_puts(text, ",\"parameters\":{\"learning_rate\":");
+        text_json_double(text, request->learning_rate);
+        text_puts(text, "}");
+    }
+    text_puts(text, "}");
 }

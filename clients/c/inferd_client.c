@@ -31,6 +31,7 @@ struct call {
     const void *body; /* NULL: none */
     size_t body_bytes;
     int64_t header_length; /* of binary data; -1: JSON */
+    const struct inferd_update *update; /* NULL: none */
     long status;
     struct text answer;
     int64_t answer_header_length;
@@ -160,27 +161,43 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
     return length;
 }
 
+/* False leaves *headers as it was. */
+static bool add_header(struct curl_slist **headers, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static bool add_header(struct curl_slist **headers, const char *format, ...)
+{
+    struct curl_slist *longer;
+    char line[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    longer = curl_slist_append(*headers, line);
+    *headers = longer != NULL ? longer : *headers;
+    return longer != NULL;
+}
+
 static struct curl_slist *make_headers(const struct call *call)
 {
-    struct curl_slist *headers = NULL, *longer;
-    char line[64];
+    const struct inferd_update *update = call->update;
+    struct curl_slist *headers = NULL;
+    bool good = add_header(&headers, "Expect:");
 
-    headers = curl_slist_append(headers, "Expect:");
-    if (call->body == NULL || headers == NULL)
+    if (call->body != NULL && call->header_length >= 0)
+        good = good && add_header(&headers, "Content-Type: application/octet-stream") &&
+               add_header(&headers, "Inference-Header-Content-Length: %lld",
+                          (long long)call->header_length);
+    else if (call->body != NULL)
+        good = good && add_header(&headers, "Content-Type: application/json");
+    if (update != NULL && update->key != NULL)
+        good = good && add_header(&headers, "Idempotency-Key: %.255s", update->key);
+    if (update != NULL && update->if_match > 0)
+        good = good && add_header(&headers, "If-Match: \"%lld\"", (long long)update->if_match);
+    if (good)
         return headers;
-    longer = curl_slist_append(headers, call->header_length >= 0
-                                            ? "Content-Type: application/octet-stream"
-                                            : "Content-Type: application/json");
-    if (longer != NULL && call->header_length >= 0) {
-        snprintf(line, sizeof(line), "Inference-Header-Content-Length: %lld",
-                 (long long)call->header_length);
-        longer = curl_slist_append(headers, line);
-    }
-    if (longer == NULL) {
-        curl_slist_free_all(headers);
-        return NULL;
-    }
-    return headers;
+    curl_slist_free_all(headers);
+    return NULL;
 }
 
 /* {"error": "..."} in the server's words, else the status alone. */
@@ -487,4 +504,86 @@ void inferd_answer_finish(struct inferd_answer *answer)
 {
     infer_response_finish(&answer->response);
     text_free(&answer->body);
+}
+
+/* POST of JSON to a model's route. */
+static bool post_model(struct inferd_client *client, const char *model, const char *version,
+                       const char *suffix, const struct text *body,
+                       const struct inferd_update *update, json_t **ret_json,
+                       struct inferd_error *err)
+{
+    struct call call = {.method = "POST", .body = body->data, .body_bytes = body->length,
+                        .header_length = -1, .update = update};
+    struct text path;
+    bool good;
+
+    text_init(&path);
+    good = !body->failed && inferd_client_model_path(model, version, suffix, &path);
+    if (good) {
+        call.path = path.data;
+        good = succeed_json(client, &call, ret_json, err);
+    } else {
+        fail(err, 0, "out of memory");
+    }
+    text_free(&path);
+    return good;
+}
+
+bool inferd_client_learn(struct inferd_client *client, const char *model, const char *version,
+                         const struct learn_request *request, bool evaluate,
+                         const struct inferd_update *update, json_t **ret_answer,
+                         struct inferd_error *err)
+{
+    struct text body;
+    bool good;
+
+    text_init(&body);
+    learn_request_encode(request, &body);
+    good = post_model(client, model, version, evaluate ? "/evaluate" : "/finetune", &body, update,
+                      ret_answer, err);
+    text_free(&body);
+    return good;
+}
+
+bool inferd_client_rollback(struct inferd_client *client, const char *model, const char *version,
+                            int64_t generation, const struct inferd_update *update,
+                            json_t **ret_answer, struct inferd_error *err)
+{
+    struct text body;
+    bool good;
+
+    text_init(&body);
+    text_printf(&body, "{\"generation\":%lld}", (long long)generation);
+    good = post_model(client, model, version, "/rollback", &body, update, ret_answer, err);
+    text_free(&body);
+    return good;
+}
+
+bool inferd_client_generations(struct inferd_client *client, const char *model,
+                               const char *version, json_t **ret_generations,
+                               struct inferd_error *err)
+{
+    return get_model(client, model, version, "/generations", ret_generations, err);
+}
+
+bool inferd_client_export(struct inferd_client *client, const char *model, const char *version,
+                          struct text *file, struct inferd_error *err)
+{
+    struct call call = {.method = "GET", .header_length = -1};
+    struct text path;
+    bool good;
+
+    text_init(&path);
+    good = inferd_client_model_path(model, version, "/export", &path) || fail(err, 0, "out of memory");
+    if (good) {
+        call.path = path.data;
+        good = succeed(client, &call, err);
+    }
+    if (good) {
+        text_append(file, call.answer.data, call.answer.length);
+        text_free(&call.answer);
+        good = !file->failed || fail(err, 0, "out of memory");
+    }
+    text_free(&path);
+    return good;
 }

@@ -6,6 +6,7 @@
 #define CLIENTS_C_INFERD_CLIENT_H
 
 #include "proto/infer_message.h"
+#include "proto/learn_message.h"
 #include "proto/text.h"
 
 #include <jansson.h>
@@ -65,6 +66,29 @@ bool inferd_client_predict(struct inferd_client *client, const char *model, cons
                            const struct infer_request *request, bool binary,
                            struct inferd_answer *ret_answer, struct inferd_error *err);
 void inferd_answer_finish(struct inferd_answer *answer);
+
+/* How an update is sent; zeroed: plainly. */
+struct inferd_update {
+    const char *key;        /* Idempotency-Key, or NULL */
+    int64_t if_match;       /* the generation that must be the newest; 0: any */
+};
+
+/* One durable update, or with `evaluate` a measurement that changes nothing: the answer as it came. */
+bool inferd_client_learn(struct inferd_client *client, const char *model, const char *version,
+                         const struct learn_request *request, bool evaluate,
+                         const struct inferd_update *update, json_t **ret_answer,
+                         struct inferd_error *err);
+/* Back to an earlier generation. */
+bool inferd_client_rollback(struct inferd_client *client, const char *model, const char *version,
+                            int64_t generation, const struct inferd_update *update,
+                            json_t **ret_answer, struct inferd_error *err);
+/* What has been learnt, newest first. */
+bool inferd_client_generations(struct inferd_client *client, const char *model,
+                               const char *version, json_t **ret_generations,
+                               struct inferd_error *err);
+/* The newest generation as an ONNX file, appended. */
+bool inferd_client_export(struct inferd_client *client, const char *model, const char *version,
+                          struct text *file, struct inferd_error *err);
 
 /* For callers with a curl handle of their own (load generators). */
 

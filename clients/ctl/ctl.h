@@ -22,6 +22,12 @@ struct ctl {
     const char *model, *version;        /* version: NULL for the newest */
     const char *inputs[CTL_INPUTS_MAX]; /* "name=..." */
     int n_inputs;
+    const char *targets[CTL_INPUTS_MAX]; /* "name=..." */
+    int n_targets;
+    struct inferd_update update;
+    double learning_rate;               /* NaN: not said */
+    int64_t to;                         /* generation, -1: not said */
+    const char *file;                   /* of export, NULL: standard output */
     bool binary, json;
     int concurrency;
     double duration_s, timeout_s;
@@ -42,5 +48,10 @@ enum ctl_exit ctl_stats(struct ctl *ctl);
 enum ctl_exit ctl_metrics(struct ctl *ctl);
 enum ctl_exit ctl_predict(struct ctl *ctl);
 enum ctl_exit ctl_bench(struct ctl *ctl);
+enum ctl_exit ctl_finetune(struct ctl *ctl);
+enum ctl_exit ctl_evaluate(struct ctl *ctl);
+enum ctl_exit ctl_generations(struct ctl *ctl);
+enum ctl_exit ctl_rollback(struct ctl *ctl);
+enum ctl_exit ctl_export(struct ctl *ctl);
 
 #endif

@@ -2,6 +2,7 @@
  * inferctl: asks a server over HTTP. It reads the command line, finds the command, and runs it. */
 #include "clients/ctl/ctl.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,12 @@ enum option_bit {
     TAKES_INPUT = 1,
     TAKES_BINARY = 2,
     TAKES_OUTPUT = 4,
-    TAKES_LOAD = 8, /* --concurrency, --duration-s */
+    TAKES_LOAD = 8,    /* --concurrency, --duration-s */
+    TAKES_TARGET = 16, /* --target */
+    TAKES_UPDATE = 32, /* --key, --if-match */
+    TAKES_RATE = 64,
+    TAKES_TO = 128,
+    TAKES_FILE = 256,
 };
 
 static const struct command {
@@ -25,6 +31,16 @@ static const struct command {
     {"bench", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_LOAD, ctl_bench,
      "bench MODEL [--concurrency N] [--duration-s S] [--input ...] [--binary]",
      "send predictions and measure them (zeros without --input)"},
+    {"evaluate", 1, 1, TAKES_INPUT | TAKES_TARGET | TAKES_OUTPUT, ctl_evaluate,
+     "evaluate MODEL --input NAME=VALUE... --target NAME=VALUE...",
+     "loss and metrics of what is served, on labelled examples"},
+    {"export", 1, 1, TAKES_FILE, ctl_export, "export MODEL [--file model.onnx]",
+     "the newest generation as an ONNX file"},
+    {"finetune", 1, 1, TAKES_INPUT | TAKES_TARGET | TAKES_UPDATE | TAKES_RATE | TAKES_OUTPUT,
+     ctl_finetune, "finetune MODEL --input NAME=VALUE... --target NAME=VALUE... [--learning-rate R]",
+     "learn from labelled examples, durably"},
+    {"generations", 1, 1, TAKES_OUTPUT, ctl_generations, "generations MODEL",
+     "what has been learnt, newest first"},
     {"load", 1, 1, TAKES_NONE, ctl_load, "load MODEL", "load, or load again"},
     {"metrics", 0, 0, TAKES_NONE, ctl_metrics, "metrics",
      "the server's numbers, as Prometheus reads them"},
@@ -34,6 +50,8 @@ static const struct command {
      "predict MODEL --input NAME=VALUE... [--binary]", "send a prediction and print the answer"},
     {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
      "exit 0 if the server (the model) is ready, else 1"},
+    {"rollback", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_rollback,
+     "rollback MODEL --to GENERATION", "back to an earlier generation"},
     {"stats", 1, 1, TAKES_NONE, ctl_stats, "stats MODEL", "counts and times of a model"},
     {"unload", 1, 1, TAKES_NONE, ctl_unload, "unload MODEL", "stop serving a model"},
 };
@@ -54,6 +72,12 @@ static void print_help(void)
            "  --input NAME=1,2,3            values, shaped as the model wants them\n"
            "  --input NAME=[[1,2],[3,4]]    JSON\n"
            "  --input NAME=@FILE            .npy, .csv (one row a line) or .json\n"
+           "  --target NAME=VALUE           labels or values, in the same forms\n"
+           "  --learning-rate R of this update\n"
+           "  --key KEY         Idempotency-Key: the update is applied once for each\n"
+           "  --if-match G      only if generation G is the newest\n"
+           "  --to G            generation to roll back to\n"
+           "  --file FILE       where export writes; standard output if not said\n"
            "  --binary          send and receive tensors as binary data\n"
            "  --output FORM     table (default) or json\n"
            "  --concurrency N   connections of bench, 1 by default\n"
@@ -117,6 +141,23 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
     } else if (strcmp(name, "--timeout-s") == 0) {
         if (!parse_number(value, 0.001, 86400, &ctl->timeout_s))
             return "expected seconds";
+    } else if (strcmp(name, "--target") == 0) {
+        if (ctl->n_targets == CTL_INPUTS_MAX)
+            return "too many targets";
+        ctl->targets[ctl->n_targets++] = value;
+    } else if (strcmp(name, "--key") == 0) {
+        if (value[0] == '\0' || strlen(value) > 255)
+            return "expected 1 to 255 bytes";
+        ctl->update.key = value;
+    } else if (strcmp(name, "--file") == 0) {
+        ctl->file = value;
+    } else if (strcmp(name, "--learning-rate") == 0) {
+        if (!parse_number(value, 1e-12, 1000, &ctl->learning_rate))
+            return "expected a number above 0";
+    } else if (strcmp(name, "--if-match") == 0 || strcmp(name, "--to") == 0) {
+        if (!parse_number(value, 0, 9e15, &number) || number != (double)(int64_t)number)
+            return "expected a generation";
+        *(name[2] == 't' ? &ctl->to : &ctl->update.if_match) = (int64_t)number;
     } else if (strcmp(name, "--duration-s") == 0) {
         if (!parse_number(value, 0.001, 86400, &ctl->duration_s))
             return "expected seconds";
@@ -136,9 +177,15 @@ static const struct option {
     {"--binary", false, TAKES_BINARY},
     {"--concurrency", true, TAKES_LOAD},
     {"--duration-s", true, TAKES_LOAD},
+    {"--file", true, TAKES_FILE},
+    {"--if-match", true, TAKES_UPDATE},
     {"--input", true, TAKES_INPUT},
+    {"--key", true, TAKES_UPDATE},
+    {"--learning-rate", true, TAKES_RATE},
     {"--output", true, TAKES_OUTPUT},
+    {"--target", true, TAKES_TARGET},
     {"--timeout-s", true, 0},
+    {"--to", true, TAKES_TO},
     {"--url", true, 0},
 };
 
@@ -239,7 +286,8 @@ static void split_model(struct ctl *ctl, char *text)
 int main(int argc, char **argv)
 {
     struct ctl ctl = {
-        .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30};
+        .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30,
+        .learning_rate = NAN, .to = -1};
     struct line line = {0};
     const struct command *command;
     enum ctl_exit result;

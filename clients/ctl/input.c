@@ -300,6 +300,66 @@ bool inputs_read(const struct ctl *ctl, const struct inferd_model *model,
     return true;
 }
 
+static enum wire_type guess_type(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (strchr(".eEN", text[i]) != NULL && text[i] != '\0')
+            return WIRE_FP32;
+    return WIRE_INT64;
+}
+
+static bool read_target(const char *value, struct message_memory *memory,
+                        struct wire_tensor *tensor, struct problem *problem)
+{
+    enum wire_type type = guess_type(value, strlen(value));
+    struct text file;
+    bool good = true;
+
+    text_init(&file);
+    if (value[0] == '@' && !ends_with(value, ".npy")) {
+        good = read_file(value + 1, &file, problem);
+        type = good ? guess_type(file.data, file.length) : type;
+    }
+    good = good && read_value(value, type, memory, tensor, problem);
+    text_free(&file);
+    /* A column of labels is a list of them. */
+    if (good && tensor->rank == 2 && tensor->dims[1] == 1)
+        tensor->rank = 1;
+    return good;
+}
+
+bool targets_read(const struct ctl *ctl, struct message_memory *memory,
+                  struct learn_request *ret_request, struct problem *problem)
+{
+    struct wire_tensor *tensors =
+        message_memory_take(memory, (size_t)ctl->n_targets * sizeof(tensors[0]));
+
+    if (tensors == NULL)
+        return no_memory(problem);
+    if (ctl->n_targets == 0)
+        return problem_set(problem, 400, "usage", "--target NAME=VALUE is missing");
+    for (int i = 0; i < ctl->n_targets; i++) {
+        const char *equals = strchr(ctl->targets[i], '=');
+        char *name;
+
+        if (equals == NULL)
+            return problem_set(problem, 400, "usage", "--target %.100s: expected NAME=VALUE",
+                               ctl->targets[i]);
+        name = message_memory_take(memory, (size_t)(equals - ctl->targets[i]) + 1);
+        if (name == NULL)
+            return no_memory(problem);
+        memcpy(name, ctl->targets[i], (size_t)(equals - ctl->targets[i]));
+        if (!read_target(equals + 1, memory, &tensors[i], problem)) {
+            problem_prefix(problem, "--target %.100s", name);
+            return false;
+        }
+        tensors[i].name = name;
+    }
+    ret_request->n_targets = ctl->n_targets;
+    ret_request->targets = tensors;
+    return true;
+}
+
 bool inputs_of_zeros(const struct inferd_model *model, struct message_memory *memory,
                      struct infer_request *ret_request, struct problem *problem)
 {

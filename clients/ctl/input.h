@@ -12,6 +12,9 @@
 bool inputs_read(const struct ctl *ctl, const struct inferd_model *model,
                  struct message_memory *memory, struct infer_request *ret_request,
                  struct problem *problem);
+/* One tensor for each --target "NAME=VALUE": FP32 if a number has a point or an exponent, else INT64. */
+bool targets_read(const struct ctl *ctl, struct message_memory *memory,
+                  struct learn_request *ret_request, struct problem *problem);
 /* One tensor of zeros (empty strings) for each input of the model; free dimensions are 1. */
 bool inputs_of_zeros(const struct inferd_model *model, struct message_memory *memory,
                      struct infer_request *ret_request, struct problem *problem);

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -307,6 +308,39 @@ class Learning(unittest.TestCase):
             status, answer, _ = service.teach(IMAGES[:1], LABELS[:1])
             self.assertEqual(status, 409, answer)
             self.assertIn("training.enabled", answer["error"])
+
+    def test_inferctl(self):
+        with Service({"learning_rate": 0.05}) as service, tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(os.path.dirname(os.environ.get("INFERD", "./inferd")), "inferctl")
+
+            def ctl(*arguments, code=0):
+                done = subprocess.run([program, "--url", "http://%s:%d" % service.daemon.address, *arguments],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, code, done)
+                return done.stdout + done.stderr
+
+            rows, labels = os.path.join(folder, "rows.csv"), os.path.join(folder, "labels.csv")
+            with open(rows, "w") as file:
+                file.writelines(",".join(map(str, image)) + "\n" for image in IMAGES[:8])
+            with open(labels, "w") as file:
+                file.writelines("%d\n" % label for label in LABELS[:8])
+            lesson = ("--input", "image=@" + rows, "--target", "label=@" + labels)
+            self.assertRegex(ctl("finetune", "digits", *lesson), r"^generation 2, 8 examples, loss .*, durable$")
+            answer = json.loads(ctl("finetune", "digits", *lesson, "--key", "k1", "--learning-rate", "0.1",
+                                    "--output", "json"))
+            self.assertEqual(answer["parameters"], {"generation": 3, "durable": True})
+            self.assertIn("generation 3", ctl("finetune", "digits", *lesson, "--key", "k1", "--learning-rate", "0.1"))
+            self.assertIn("If-Match", ctl("finetune", "digits", *lesson, "--if-match", "2", code=1))
+            self.assertRegex(ctl("evaluate", "digits", *lesson), r"^generation 3, 8 examples, loss .*accuracy")
+            self.assertIn("finetune", ctl("generations", "digits"))
+            self.assertIn("generation 4", ctl("rollback", "digits", "--to", "1"))
+            exported = os.path.join(folder, "model.onnx")
+            ctl("export", "digits", "--file", exported)
+            original = os.path.join(EXAMPLES, "models", "digits", "1", "model.onnx")
+            with open(exported, "rb") as a, open(original, "rb") as b:
+                self.assertEqual(a.read(), b.read(), "rolled back to the file's own weights")
+            self.assertIn("--target", ctl("finetune", "digits", "--input", "image=@" + rows, code=2))
+            self.assertIn("--to", ctl("rollback", "digits", code=2))
 
     def test_many_at_once(self):
         """Eight teach while eight ask: each update is a generation of its own, and no prediction fails."""

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Commands of learning: finetune, evaluate, generations, rollback, export. */
+#include "clients/ctl/ctl.h"
+#include "clients/ctl/input.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* "generation 42, 2 examples, loss 0.183, accuracy 1" */
+static void print_learnt(const json_t *answer)
+{
+    const json_t *metrics = json_object_get(answer, "metrics"), *value;
+    const json_t *parameters = json_object_get(answer, "parameters");
+    const json_t *loss = json_object_get(answer, "loss");
+    const char *name;
+
+    printf("generation %lld, %lld examples",
+           (long long)json_integer_value(json_object_get(parameters, "generation")),
+           (long long)json_integer_value(json_object_get(answer, "examples")));
+    if (json_is_number(loss))
+        printf(", loss %.6g", json_number_value(loss));
+    json_object_foreach ((json_t *)metrics, name, value) {
+        if (json_is_number(value))
+            printf(", %s %.6g", name, json_number_value(value));
+    }
+    puts(json_is_true(json_object_get(parameters, "durable")) ? ", durable" : "");
+}
+
+static enum ctl_exit show(const struct ctl *ctl, json_t *answer)
+{
+    if (ctl->json)
+        return ctl_print_json(answer);
+    print_learnt(answer);
+    json_decref(answer);
+    return CTL_OK;
+}
+
+static enum ctl_exit learn(struct ctl *ctl, bool evaluate)
+{
+    struct message_memory *memory = message_memory_create();
+    struct learn_request request = {.learning_rate = ctl->learning_rate};
+    struct infer_request inputs;
+    struct inferd_model model;
+    struct inferd_error err;
+    struct problem problem = {0};
+    enum ctl_exit result;
+    json_t *answer;
+
+    if (memory == NULL)
+        return ctl_usage("out of memory");
+    if (!inferd_model_fetch(ctl->client, ctl->model, ctl->version, &model, &err)) {
+        message_memory_destroy(memory);
+        return ctl_fail(&err);
+    }
+    if (!inputs_read(ctl, &model, memory, &inputs, &problem) ||
+        !targets_read(ctl, memory, &request, &problem)) {
+        result = ctl_usage("%s", problem.text);
+    } else {
+        request.n_inputs = inputs.n_inputs;
+        request.inputs = inputs.inputs;
+        result = inferd_client_learn(ctl->client, ctl->model, ctl->version, &request, evaluate,
+                                     &ctl->update, &answer, &err)
+                     ? show(ctl, answer)
+                     : ctl_fail(&err);
+    }
+    inferd_model_finish(&model);
+    message_memory_destroy(memory);
+    return result;
+}
+
+enum ctl_exit ctl_finetune(struct ctl *ctl)
+{
+    return learn(ctl, false);
+}
+
+enum ctl_exit ctl_evaluate(struct ctl *ctl)
+{
+    return learn(ctl, true);
+}
+
+static void print_row(const json_t *row)
+{
+    time_t seconds = (time_t)(json_integer_value(json_object_get(row, "time_ms")) / 1000);
+    const char *digest = json_string_value(json_object_get(row, "digest"));
+    char when[32] = "";
+    struct tm utc;
+
+    if (gmtime_r(&seconds, &utc) != NULL)
+        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    printf("%10lld  %-8s  %s  %6lld  %.12s\n",
+           (long long)json_integer_value(json_object_get(row, "generation")),
+           json_string_value(json_object_get(row, "kind")), when,
+           (long long)json_integer_value(json_object_get(row, "examples")),
+           digest != NULL ? digest : "");
+}
+
+enum ctl_exit ctl_generations(struct ctl *ctl)
+{
+    const json_t *rows;
+    struct inferd_error err;
+    json_t *answer, *row;
+    size_t i;
+
+    if (!inferd_client_generations(ctl->client, ctl->model, ctl->version, &answer, &err))
+        return ctl_fail(&err);
+    if (ctl->json)
+        return ctl_print_json(answer);
+    rows = json_object_get(answer, "generations");
+    puts("generation  kind      time                  examples  digest");
+    json_array_foreach (rows, i, row) {
+        if (json_is_string(json_object_get(row, "kind")))
+            print_row(row);
+    }
+    json_decref(answer);
+    return CTL_OK;
+}
+
+enum ctl_exit ctl_rollback(struct ctl *ctl)
+{
+    struct inferd_error err;
+    json_t *answer;
+
+    if (ctl->to < 0)
+        return ctl_usage("rollback needs --to GENERATION");
+    if (!inferd_client_rollback(ctl->client, ctl->model, ctl->version, ctl->to, &ctl->update,
+                                &answer, &err))
+        return ctl_fail(&err);
+    return show(ctl, answer);
+}
+
+enum ctl_exit ctl_export(struct ctl *ctl)
+{
+    struct inferd_error err;
+    struct text text;
+    FILE *file = stdout;
+    bool good;
+
+    text_init(&text);
+    if (!inferd_client_export(ctl->client, ctl->model, ctl->version, &text, &err)) {
+        text_free(&text);
+        return ctl_fail(&err);
+    }
+    if (ctl->file != NULL)
+        file = fopen(ctl->file, "wb");
+    good = file != NULL && fwrite(text.data, 1, text.length, file) == text.length &&
+           fflush(file) == 0;
+    if (file != NULL && file != stdout)
+        good = fclose(file) == 0 && good;
+    text_free(&text);
+    return good ? CTL_OK
+                : ctl_usage("%s: %s", ctl->file != NULL ? ctl->file : "standard output",
+                            strerror(errno));
+}
