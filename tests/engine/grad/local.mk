@@ -111,3 +111,8 @@ check_PROGRAMS += %D%/test_where
 %C%_test_where_SOURCES = %D%/test_where.c $(GRAD_CASE)
 %C%_test_where_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_where_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_term
+%C%_test_term_SOURCES = %D%/test_term.c $(RUN_SUITE)
+%C%_test_term_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_term_LDADD = $(ENGINE_TEST_LIBS)
