@@ -95,17 +95,6 @@ void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t column
     }
 }
 
-void tile_pack_panel(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
-                     int64_t panel, const float *items, float *packed)
-{
-    int64_t from = tile_panel_start(kernels, columns, panel);
-    int64_t end = tile_panel_start(kernels, columns, panel + 1);
-    float *to = packed + from * depth + row * (end - from);
-
-    for (int64_t j = from; j < end; j++)
-        *to++ = j < columns ? *items++ : 0;
-}
-
 /* A piece of the depth. */
 struct piece {
     const struct tile_kernels *kernels;

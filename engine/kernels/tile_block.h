@@ -43,8 +43,5 @@ int64_t tile_width(const struct tile_kernels *kernels, int64_t columns);
 void tile_pack(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t first,
                int64_t count, const float *w, int64_t row_step, int64_t column_step, float alpha,
                float *packed);
-/* Packs one panel of one row: `items` are its columns, past the last of which zeros are put. */
-void tile_pack_panel(const struct tile_kernels *kernels, int64_t depth, int64_t columns, int64_t row,
-                     int64_t panel, const float *items, float *packed);
 
 #endif

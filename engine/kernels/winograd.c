@@ -50,21 +50,18 @@ void winograd_pack(const struct conv_last_form *form, int tile, const float *w, 
     const struct tile_kernels *kernels = tile_kernels();
     int64_t count = positions(tile), size = form->channels * tile_width(kernels, form->outputs);
 
-    /* Row by row of each position's matrix, which packing wants as a whole or in single rows. */
-    for (int64_t c = 0; c < form->channels; c++) {
-        for (int64_t panel = 0; panel < tile_panels(kernels, form->outputs); panel++) {
-            float rows[SIDE_MAX * SIDE_MAX][TILE_PANEL_MAX], kernel[SIDE_MAX * SIDE_MAX];
-            int64_t from = tile_panel_start(kernels, form->outputs, panel);
-            int64_t end = min64(tile_panel_start(kernels, form->outputs, panel + 1), form->outputs);
+    /* A panel of each position's matrix at a time: rows follow each other there. */
+    for (int64_t panel = 0; panel < tile_panels(kernels, form->outputs); panel++) {
+        int64_t from = tile_panel_start(kernels, form->outputs, panel);
+        int64_t width = tile_panel_start(kernels, form->outputs, panel + 1) - from;
+        int64_t columns = min64(width, form->outputs - from);
+        const float *kernel = w + from * form->channels * 9;
+        float *to = ret_packed + from * form->channels;
 
-            for (int64_t j = from; j < end; j++) {
-                winograd_kernel(tile, w + (j * form->channels + c) * 9, kernel);
-                for (int64_t p = 0; p < count; p++)
-                    rows[p][j - from] = kernel[p];
-            }
-            for (int64_t p = 0; p < count; p++)
-                tile_pack_panel(kernels, form->channels, form->outputs, c, panel, rows[p],
-                                ret_packed + p * size);
+        for (int64_t c = 0; c < form->channels; c++, kernel += 9, to += width) {
+            winograd_kernels(tile, columns, kernel, form->channels * 9, to, size);
+            for (int64_t p = 0; p < count && columns < width; p++)
+                memset(to + p * size + columns, 0, (size_t)(width - columns) * sizeof(float));
         }
     }
 }

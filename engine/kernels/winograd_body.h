@@ -145,6 +145,46 @@ INLINE vec NAME(finish)(const struct winograd_output *o, vec sum)
         } \
     }
 
+/* Four kernels at once, in double: G k G^T. */
+INLINE void NAME(four_kernels)(const double g[6][3], const int side, const float *w, int64_t w_step,
+                                int lanes, float *ret, int64_t ret_step)
+{
+    typedef double wide __attribute__((vector_size(32)));
+    typedef float narrow __attribute__((vector_size(16)));
+    typedef float narrow_memory __attribute__((vector_size(16), aligned(4), may_alias));
+    float items[9][4] = {{0}};
+    wide k[9], half[6][3];
+
+    for (int j = 0; j < lanes; j++)
+        UNROLL for (int i = 0; i < 9; i++)
+            items[i][j] = w[j * w_step + i];
+    UNROLL for (int i = 0; i < 9; i++)
+        k[i] = __builtin_convertvector((narrow) * (const narrow_memory *)items[i], wide);
+    for (int i = 0; i < side; i++)
+        UNROLL for (int j = 0; j < 3; j++)
+            half[i][j] = g[i][0] * k[j] + g[i][1] * k[3 + j] + g[i][2] * k[6 + j];
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < side; j++, ret += ret_step) {
+            narrow sum = __builtin_convertvector(
+                half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2], narrow);
+
+            if (lanes == 4)
+                *(narrow_memory *)ret = sum;
+            for (int lane = 0; lane < lanes && lanes < 4; lane++)
+                ret[lane] = sum[lane];
+        }
+}
+
+static void NAME(kernels)(const double g[6][3], int side, int64_t count, const float *w, int64_t w_step,
+                          float *ret, int64_t ret_step)
+{
+    for (int64_t j = 0; j < count; j += 4, w += 4 * w_step, ret += 4)
+        if (count - j >= 4)
+            NAME(four_kernels)(g, side, w, w_step, 4, ret, ret_step);
+        else
+            NAME(four_kernels)(g, side, w, w_step, (int)(count - j), ret, ret_step);
+}
+
 INPUT(4, 6)
 INPUT(2, 4)
 OUTPUT(4, 6)

@@ -39,9 +39,11 @@
 #undef NAME
 #undef VECTOR
 #pragma GCC pop_options
+#define KERNELS {generic_kernels, avx2_kernels, avx512_kernels}
 #define TABLE(isa) \
     {[2] = {isa##_input_tile_2, isa##_output_tile_2}, [4] = {isa##_input_tile_4, isa##_output_tile_4}}
 #else
+#define KERNELS {generic_kernels, generic_kernels, generic_kernels}
 #define TABLE(isa) \
     {[2] = {generic_input_tile_2, generic_output_tile_2}, \
      [4] = {generic_input_tile_4, generic_output_tile_4}}
@@ -61,11 +63,10 @@ const struct winograd_transform *winograd_transform(int tile)
 
 /* Row p of G is (1, p, p^2) over the product of p's distances from the other points; infinity's is
  * (0, 0, 1). */
-void winograd_kernel(int tile, const float *kernel, float *ret)
+static void find_matrix(int tile, double g[6][3])
 {
     static const double points[2][5] = {{0, 1, -1}, {0, 0.625, -0.625, 1.5, -1.5}};
-    int side = tile + 2, n = side - 1;
-    double g[6][3], half[6][3];
+    int n = tile + 1;
 
     for (int j = 0; j < n; j++) {
         double p = points[tile == 4][j], factor = 1;
@@ -78,12 +79,16 @@ void winograd_kernel(int tile, const float *kernel, float *ret)
     }
     for (int i = 0; i < 3; i++)
         g[n][i] = i == 2;
-    for (int i = 0; i < side; i++)
-        for (int j = 0; j < 3; j++)
-            half[i][j] = g[i][0] * (double)kernel[j] + g[i][1] * (double)kernel[3 + j] +
-                         g[i][2] * (double)kernel[6 + j];
-    for (int i = 0; i < side; i++)
-        for (int j = 0; j < side; j++)
-            ret[i * side + j] = (float)(half[i][0] * g[j][0] + half[i][1] * g[j][1] +
-                                        half[i][2] * g[j][2]);
+}
+
+void winograd_kernels(int tile, int64_t count, const float *w, int64_t w_step, float *ret,
+                      int64_t ret_step)
+{
+    static void (*const kernels[ISA_COUNT])(const double g[6][3], int side, int64_t count,
+                                            const float *w, int64_t w_step, float *ret,
+                                            int64_t ret_step) = KERNELS;
+    double g[6][3];
+
+    find_matrix(tile, g);
+    kernels[cpu_isa()](g, tile + 2, count, w, w_step, ret, ret_step);
 }

@@ -28,7 +28,9 @@ struct winograd_transform {
 
 /* For output tiles of 2 or 4 places, with cpu_isa(). */
 const struct winograd_transform *winograd_transform(int tile);
-/* `ret` gets the (tile + 2)^2 transformed elements of a 3x3 kernel. */
-void winograd_kernel(int tile, const float *kernel, float *ret);
+/* Transforms `count` 3x3 kernels, `w_step` floats apart: element p of the (tile + 2)^2 of kernel j goes to
+ * ret[p * ret_step + j]. */
+void winograd_kernels(int tile, int64_t count, const float *w, int64_t w_step, float *ret,
+                      int64_t ret_step);
 
 #endif
