@@ -98,7 +98,8 @@ struct model *model_load_bytes(const void *bytes, size_t size, const struct mode
         model_unref(model);
         return NULL;
     }
-    model->source.bytes = memcpy(copy, bytes, size);
+    memcpy(copy, bytes, size);
+    model->source.bytes = copy;
     model->source.size = size;
     return model;
 }

@@ -40,12 +40,12 @@ int main(int argc, char **argv)
         code = EX_NOINPUT;
         break;
     case OPTIONS_RUN:
-        if (options.model != NULL || options.model_repository != NULL) {
+        if (options.model != NULL || options.model_repository != NULL || options.state_dir != NULL) {
             code = daemon_run(&options, &input);
             break;
         }
-        fprintf(stderr, "inferd: nothing to serve: name a model file or --model-repository DIR; "
-                        "--help tells more\n");
+        fprintf(stderr, "inferd: nothing to serve: name a model file, --model-repository DIR or "
+                        "--state-dir DIR; --help tells more\n");
         code = EX_USAGE;
     }
     options_finish(&options);

@@ -34,6 +34,9 @@ void handle_evaluate(struct exchange *exchange, struct services *services);
 void handle_generations(struct exchange *exchange, struct services *services);
 void handle_rollback(struct exchange *exchange, struct services *services);
 void handle_export(struct exchange *exchange, struct services *services);
+/* models.c */
+void handle_model_put(struct exchange *exchange, struct services *services);
+void handle_model_delete(struct exchange *exchange, struct services *services);
 /* statistics.c */
 void handle_statistics(struct exchange *exchange, struct services *services);
 /* metrics.c */

@@ -8,6 +8,7 @@ server_libserver_a_SOURCES += \
 	server/handlers/learning.c \
 	server/handlers/metadata.c \
 	server/handlers/metrics.c \
+	server/handlers/models.c \
 	server/handlers/predict.c \
 	server/handlers/prediction.c server/handlers/prediction.h \
 	server/handlers/repository.c \

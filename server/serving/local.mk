@@ -5,6 +5,7 @@ server_libserver_a_SOURCES += \
 	server/serving/inline.c \
 	server/serving/model_config.c server/serving/model_config.h \
 	server/serving/model_entry.c server/serving/model_entry.h \
+	server/serving/model_store.c server/serving/model_store.h \
 	server/serving/registry.c server/serving/registry.h server/serving/registry_state.h \
 	server/serving/registry_apply.c \
 	server/serving/registry_loader.c \

@@ -25,6 +25,11 @@ static struct registry *registry_alloc(const struct options *options, struct log
     pthread_mutex_init(&registry->lock, NULL);
     pthread_cond_init(&registry->wake, NULL);
     registry->repository = repository_create(options->model_repository, options->model);
+    if (registry->repository != NULL && options->state_dir != NULL &&
+        !repository_add_store(registry->repository, options->state_dir)) {
+        repository_destroy(registry->repository);
+        registry->repository = NULL;
+    }
     return registry;
 }
 
@@ -125,9 +130,9 @@ static struct task *last_related(struct registry *registry, const char *name,
     return related;
 }
 
-/* Adds a task, or joins one that waits. False when out of memory or stopping. */
+/* Adds a task, or joins one that waits (a change never joins). False when out of memory or stopping. */
 static bool enqueue(struct registry *registry, enum task_kind kind, const char *name,
-                    struct registry_done done)
+                    struct registry_change change, struct registry_done done)
 {
     struct task *task = calloc(1, sizeof(*task)), *related, **end;
     struct task_waiter *waiter = calloc(1, sizeof(*waiter));
@@ -136,11 +141,13 @@ static bool enqueue(struct registry *registry, enum task_kind kind, const char *
     if (task != NULL && waiter != NULL) {
         waiter->done = done;
         task->kind = kind;
+        task->change = change;
         snprintf(task->name, sizeof(task->name), "%s", name);
         pthread_mutex_lock(&registry->lock);
         related = last_related(registry, name, &end);
         taken = !registry->stopping;
-        if (taken && related != NULL && related->kind == kind && strcmp(related->name, name) == 0) {
+        if (taken && related != NULL && related->kind == kind && kind != TASK_CHANGE &&
+            strcmp(related->name, name) == 0) {
             waiter->next = related->waiters;
             related->waiters = waiter;
         } else if (taken) {
@@ -159,14 +166,14 @@ static bool enqueue(struct registry *registry, enum task_kind kind, const char *
 
 /* `done` must be called even when there is no room for a task. */
 static void enqueue_or_refuse(struct registry *registry, enum task_kind kind, const char *name,
-                              struct registry_done done)
+                              struct registry_change change, struct registry_done done)
 {
     struct problem problem = {0};
 
     if (strlen(name) > MODEL_NAME_MAX)
         problem_set(&problem, 404, "unknown_model", "no model has a name of %zu bytes",
                     strlen(name));
-    else if (!enqueue(registry, kind, name, done))
+    else if (!enqueue(registry, kind, name, change, done))
         problem_set(&problem, 503, "shutting_down", "the loader takes no more work");
     if (problem.status != 0 && done.call != NULL)
         done.call(done.arg, &problem);
@@ -174,17 +181,23 @@ static void enqueue_or_refuse(struct registry *registry, enum task_kind kind, co
 
 void registry_scan(struct registry *registry, struct registry_done done)
 {
-    enqueue_or_refuse(registry, TASK_SCAN, "", done);
+    enqueue_or_refuse(registry, TASK_SCAN, "", (struct registry_change){0}, done);
 }
 
 void registry_load(struct registry *registry, const char *name, struct registry_done done)
 {
-    enqueue_or_refuse(registry, TASK_LOAD, name, done);
+    enqueue_or_refuse(registry, TASK_LOAD, name, (struct registry_change){0}, done);
 }
 
 void registry_unload(struct registry *registry, const char *name, struct registry_done done)
 {
-    enqueue_or_refuse(registry, TASK_UNLOAD, name, done);
+    enqueue_or_refuse(registry, TASK_UNLOAD, name, (struct registry_change){0}, done);
+}
+
+void registry_change(struct registry *registry, const char *name, struct registry_change change,
+                     struct registry_done done)
+{
+    enqueue_or_refuse(registry, TASK_CHANGE, name, change, done);
 }
 
 /* The version by its text, or the newest that serves, or else the newest. NULL: none. */

@@ -82,6 +82,15 @@ void registry_scan(struct registry *registry, struct registry_done done);
  * that fails leaves the old one serving: 422 says why. */
 void registry_load(struct registry *registry, const char *name, struct registry_done done);
 void registry_unload(struct registry *registry, const char *name, struct registry_done done);
+/* Calls `change` on the loader thread, which may write beneath options->state_dir/models, and then loads
+ * the model again. If it returns false with its problem, nothing is loaded. Refused with 409 for a model of the
+ * user's own repository, which is never written. */
+struct registry_change {
+    bool (*call)(void *arg, struct problem *problem);
+    void *arg;
+};
+void registry_change(struct registry *registry, const char *name, struct registry_change change,
+                     struct registry_done done);
 /* True from the end of the first scan. */
 bool registry_started(const struct registry *registry);
 

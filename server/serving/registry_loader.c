@@ -102,6 +102,15 @@ static void run_unload(struct registry *registry, const char *name, struct probl
         problem_set(problem, 404, "unknown_model", "no model named '%s'", name);
 }
 
+static void run_change(struct registry *registry, const struct task *task, struct problem *problem)
+{
+    if (repository_is_users(registry->repository, task->name))
+        problem_set(problem, 409, "not_writable",
+                    "model '%s' lies in the model repository, which is not written", task->name);
+    else if (task->change.call(task->change.arg, problem))
+        run_load(registry, task->name, problem);
+}
+
 static void task_finish(struct task *task, const struct problem *problem)
 {
     for (struct task_waiter *waiter = task->waiters, *next; waiter != NULL; waiter = next) {
@@ -127,6 +136,9 @@ static void run_task(struct registry *registry, struct task *task)
         break;
     case TASK_UNLOAD:
         run_unload(registry, task->name, &problem);
+        break;
+    case TASK_CHANGE:
+        run_change(registry, task, &problem);
         break;
     }
     task_finish(task, &problem);

@@ -38,7 +38,7 @@ struct model_slot {
     int n_versions;
 };
 
-enum task_kind { TASK_SCAN, TASK_LOAD, TASK_UNLOAD };
+enum task_kind { TASK_SCAN, TASK_LOAD, TASK_UNLOAD, TASK_CHANGE };
 
 struct task_waiter {
     struct registry_done done;
@@ -48,6 +48,7 @@ struct task_waiter {
 struct task {
     enum task_kind kind;
     char name[MODEL_NAME_MAX + 1];       /* "" for a scan */
+    struct registry_change change;
     struct task_waiter *waiters;
     struct task *next;
 };

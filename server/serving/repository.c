@@ -38,7 +38,60 @@ void repository_destroy(struct repository *repository)
         return;
     free(repository->root);
     free(repository->file);
+    free(repository->store);
     free(repository);
+}
+
+bool repository_add_store(struct repository *repository, const char *state_dir)
+{
+    static const char behind[] = "/models";
+    size_t size = strlen(state_dir) + sizeof(behind);
+
+    repository->store = malloc(size);
+    if (repository->store != NULL)
+        snprintf(repository->store, size, "%s%s", state_dir, behind);
+    return repository->store != NULL;
+}
+
+static bool has_folder(int root, const char *name)
+{
+    struct stat info;
+
+    return root >= 0 && fstatat(root, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool repository_is_users(const struct repository *repository, const char *name)
+{
+    bool is_users = repository->file != NULL && strcmp(name, repository_single_name) == 0;
+    int fd = -1;
+
+    if (!is_users && repository->root != NULL)
+        fd = open(repository->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_users = is_users || has_folder(fd, name);
+    if (fd >= 0)
+        close(fd);
+    return is_users;
+}
+
+int repository_open_root(const struct repository *repository, const char *name)
+{
+    const char *roots[] = {repository->root, repository->store};
+    int fd = -1;
+
+    errno = ENOENT;
+    for (int i = 0; i < 2; i++) {
+        if (roots[i] == NULL)
+            continue;
+        fd = open(roots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && (i == 0 || errno != ENOENT))
+            return -1;
+        if (has_folder(fd, name))
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        errno = ENOENT;
+    }
+    return -1;
 }
 
 bool model_name_is_valid(const char *name)
@@ -129,10 +182,10 @@ static bool scan_directory(DIR *dir, struct repository_snapshot *snapshot, struc
     return errno == 0;
 }
 
-static bool scan_root(const struct repository *repository, struct repository_snapshot *snapshot,
-                      struct text *notes, struct engine_error *err)
+static bool scan_root(const char *root, struct repository_snapshot *snapshot, struct text *notes,
+                      struct engine_error *err)
 {
-    int fd = open(repository->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     bool read = dir != NULL && scan_directory(dir, snapshot, notes);
 
@@ -188,22 +241,66 @@ static char *take_notes(struct text *notes)
     return notes->data;
 }
 
+static void sort_models(struct repository_snapshot *snapshot)
+{
+    if (snapshot->n_models > 0)
+        qsort(snapshot->models, (size_t)snapshot->n_models, sizeof(*snapshot->models), by_name);
+}
+
+static void model_finish(struct repository_model *model)
+{
+    for (int v = 0; v < model->n_versions; v++)
+        free(model->versions[v].reason);
+    free(model->versions);
+    free(model->reason);
+}
+
+/* The store's models behind the user's, which are sorted; of two of one name the user's stays. */
+static bool scan_store(const struct repository *repository, struct repository_snapshot *snapshot,
+                       struct text *notes, struct engine_error *err)
+{
+    struct repository_snapshot store = {0};
+    int n_users = snapshot->n_models;
+    bool ok;
+
+    if (repository->store == NULL || (access(repository->store, F_OK) != 0 && errno == ENOENT))
+        return true;
+    ok = scan_root(repository->store, &store, notes, err);
+    for (int i = 0; i < store.n_models; i++) {
+        struct repository_model *model = &store.models[i], *place = NULL;
+
+        if (ok && n_users > 0 && bsearch(model, snapshot->models, (size_t)n_users, sizeof(*model),
+                                         by_name) != NULL)
+            repository_note(notes, model->name, "the model repository has a model of this name too");
+        else if (ok)
+            place = snapshot_add(snapshot);
+        if (place != NULL)
+            *place = *model;
+        else
+            model_finish(model);
+    }
+    free(store.models);
+    return ok;
+}
+
 bool repository_scan(struct repository *repository, struct repository_snapshot *ret_snapshot,
                      struct engine_error *err)
 {
     struct repository_snapshot snapshot = {0};
     struct text notes;
+    bool ok;
 
     text_init(&notes);
-    if (repository->root != NULL && !scan_root(repository, &snapshot, &notes, err)) {
+    ok = repository->root == NULL || scan_root(repository->root, &snapshot, &notes, err);
+    if (ok && repository->file != NULL)
+        scan_file(repository, &snapshot);
+    sort_models(&snapshot);
+    if (!ok || !scan_store(repository, &snapshot, &notes, err)) {
         repository_snapshot_finish(&snapshot);
         text_free(&notes);
         return false;
     }
-    if (repository->file != NULL)
-        scan_file(repository, &snapshot);
-    if (snapshot.n_models > 0)
-        qsort(snapshot.models, (size_t)snapshot.n_models, sizeof(*snapshot.models), by_name);
+    sort_models(&snapshot);
     snapshot.notes = take_notes(&notes);
     *ret_snapshot = snapshot;
     return true;
@@ -215,7 +312,6 @@ bool repository_scan_model(struct repository *repository, const char *name,
     struct repository_snapshot snapshot = {0};
     struct repository_model *model;
     struct text notes;
-    struct stat info;
     int fd;
 
     memset(ret_snapshot, 0, sizeof(*ret_snapshot));
@@ -225,20 +321,18 @@ bool repository_scan_model(struct repository *repository, const char *name,
         scan_file(repository, ret_snapshot);
         return true;
     }
-    if (repository->root == NULL)
+    fd = repository_open_root(repository, name);
+    if (fd < 0 && errno == ENOENT)
         return true;
-    fd = open(repository->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         engine_error_set(err, ENGINE_IO, "the model repository cannot be read: %s",
                          strerror(errno));
         return false;
     }
     text_init(&notes);
-    if (fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode)) {
-        model = snapshot_add(&snapshot);
-        if (model != NULL)
-            repository_look(fd, name, model, &notes);
-    }
+    model = snapshot_add(&snapshot);
+    if (model != NULL)
+        repository_look(fd, name, model, &notes);
     close(fd);
     snapshot.notes = take_notes(&notes);
     *ret_snapshot = snapshot;
@@ -247,14 +341,8 @@ bool repository_scan_model(struct repository *repository, const char *name,
 
 void repository_snapshot_finish(struct repository_snapshot *snapshot)
 {
-    for (int i = 0; i < snapshot->n_models; i++) {
-        struct repository_model *model = &snapshot->models[i];
-
-        for (int v = 0; v < model->n_versions; v++)
-            free(model->versions[v].reason);
-        free(model->versions);
-        free(model->reason);
-    }
+    for (int i = 0; i < snapshot->n_models; i++)
+        model_finish(&snapshot->models[i]);
     free(snapshot->models);
     free(snapshot->notes);
     memset(snapshot, 0, sizeof(*snapshot));

@@ -48,6 +48,11 @@ struct repository;
 /* `root` is a directory, `file` one model; either may be NULL. Paths are copied. NULL when out of
  * memory. */
 struct repository *repository_create(const char *root, const char *file);
+/* A second root, <state_dir>/models, that holds what was put over HTTP (server/serving/model_store.h) and
+ * may not be there yet. Where both have a name, the user's counts. False when out of memory. */
+bool repository_add_store(struct repository *repository, const char *state_dir);
+/* True if the user's root, or the one file, has a model of that name. */
+bool repository_is_users(const struct repository *repository, const char *name);
 void repository_destroy(struct repository *repository);
 
 /* Looks at all models. False when the root itself cannot be read; `ret_snapshot` must be finished

@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 
 struct repository {
-    char *root, *file;
+    char *root, *file, *store; /* store: the second root, or NULL */
 };
+
+/* The root that has a model of that name, opened; -1 sets errno. */
+int repository_open_root(const struct repository *repository, const char *name);
 
 extern const char repository_model_file[];     /* "model.onnx" */
 /* What a model given as one file is called; its version is "1". */

@@ -13,7 +13,7 @@
 static int open_version(const struct repository *repository, const char *name,
                         const char *version, struct engine_error *err)
 {
-    int root = open(repository->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int root = repository_open_root(repository, name);
     int model = root >= 0 ? repository_open_directory(root, name) : -1;
     int fd = model >= 0 ? repository_open_directory(model, version) : -1;
 
