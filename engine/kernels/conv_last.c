@@ -297,6 +297,15 @@ static void run_product(const struct conv_last *conv, struct pool *pool)
     packed_run(&product, pool);
 }
 
+static void depthwise_task(void *arg, int task, int thread)
+{
+    const struct work *work = arg;
+    int64_t rows = work->conv->images * work->conv->window.out[1];
+
+    (void)thread;
+    depthwise_rows(work->conv, work->zeros, rows * task / work->tasks, rows * (task + 1) / work->tasks);
+}
+
 void conv_last_run(const struct conv_last *conv, void *scratch, struct pool *pool)
 {
     const struct conv_last_form *form = &conv->form;
@@ -316,6 +325,10 @@ void conv_last_run(const struct conv_last *conv, void *scratch, struct pool *poo
                      is_uniform(form, &work.window));
     memset(memory, 0, sizes.zeros);
     memory += sizes.zeros;
+    if (is_depthwise(form) && depthwise_has_strips(&conv->window)) {
+        pool_run(pool, work.tasks, depthwise_task, &work);
+        return;
+    }
     if (sizes.padded > 0) {
         work.x = work.padded = (float *)(void *)memory;
         pool_run(pool, work.tasks, pad_task, &work);

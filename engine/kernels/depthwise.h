@@ -14,4 +14,9 @@ void depthwise_pack(int64_t taps, int64_t channels, const float *w, float *ret_p
 void depthwise_run(const struct tile_kernels *kernels, const struct conv_last *conv,
                    const float *const *table, size_t step, int64_t row, int rows);
 
+/* True for kernels 3 or 5 wide, strides of 1 or 2: these have loops of their own, that take whole rows. */
+bool depthwise_has_strips(const struct window *window);
+/* Rows [from, to) of output places, counted through all images; `zeros` are as many as channels. */
+void depthwise_rows(const struct conv_last *conv, const float *zeros, int64_t from, int64_t to);
+
 #endif

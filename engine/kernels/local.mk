@@ -9,7 +9,7 @@ engine_libengine_a_SOURCES += \
 	%D%/conv_weights.c %D%/conv_weights.h \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
-	%D%/depthwise.c %D%/depthwise.h \
+	%D%/depthwise.c %D%/depthwise.h %D%/depthwise_body.h \
 	%D%/fft.c %D%/fft.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \

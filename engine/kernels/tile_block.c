@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum {
-    BLOCK_DEPTH = 256,          /* of a panel at a time: 24 KiB at 24 columns */
+    BLOCK_DEPTH = 192,          /* of a panel at a time: 18 KiB at 24 columns */
     JOIN_COLUMNS_MIN = 48,      /* so many columns that joining rows for them pays */
     LINE = 64                   /* bytes */
 };
@@ -253,9 +253,12 @@ static int64_t piece_size(const struct tile_block *block, int64_t left, int64_t 
     int64_t most = BLOCK_DEPTH / unit > 0 ? BLOCK_DEPTH / unit : 1;
     int64_t pieces = (left + most - 1) / most;
 
+    int64_t size;
+
     if (block->rows <= TILE_WIDE_ROWS_MAX || pieces == 0)
         return left;
-    return (left + pieces - 1) / pieces;
+    size = (left + pieces - 1) / pieces;
+    return unit == 1 ? min64((size + TILE_AHEAD_RUN - 1) / TILE_AHEAD_RUN * TILE_AHEAD_RUN, left) : size;
 }
 
 /* The biases of the last panel, if it has columns that are none. */
