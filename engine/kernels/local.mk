@@ -2,6 +2,7 @@
 engine_libengine_a_SOURCES += \
 	%D%/activation.c %D%/activation.h \
 	%D%/attention.c %D%/attention.h \
+	%D%/bottleneck.c %D%/bottleneck.h \
 	%D%/conv.c %D%/conv.h \
 	%D%/conv_last.c %D%/conv_last.h \
 	%D%/conv_places.c %D%/conv_places.h \

@@ -12,6 +12,7 @@
     X(arg_extreme) \
     X(arith) \
     X(attention) \
+    X(bottleneck) \
     X(cast) \
     X(compare) \
     X(control) \

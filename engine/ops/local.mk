@@ -5,6 +5,7 @@ engine_libengine_a_SOURCES += \
 	%D%/arith.c \
 	%D%/attention.c \
 	%D%/attention_form.c %D%/attention_form.h \
+	%D%/bottleneck.c \
 	%D%/broadcast.c %D%/broadcast.h \
 	%D%/cast.c \
 	%D%/compare.c \

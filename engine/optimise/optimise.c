@@ -9,6 +9,7 @@ static bool (*const passes[])(struct graph *graph) = {
     optimise_pack_gemm,       optimise_fuse_attention,
     optimise_pack_recurrent,  optimise_channels_last,
     optimise_remove_dead,     optimise_fuse_epilogue,
+    optimise_fuse_bottleneck,
 };
 
 /* Depth is bounded by the reader. */

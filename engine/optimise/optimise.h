@@ -34,6 +34,7 @@ bool optimise_pack_gemm(struct graph *graph);          /* MatMul, Gemm with cons
 bool optimise_fuse_attention(struct graph *graph);     /* two products around a Softmax */
 bool optimise_pack_recurrent(struct graph *graph);     /* RNN, GRU, LSTM likewise */
 bool optimise_channels_last(struct graph *graph);      /* Conv with constant weights, and around */
+bool optimise_fuse_bottleneck(struct graph *graph);    /* 1x1, depthwise, 1x1; after the epilogues */
 bool optimise_fuse_epilogue(struct graph *graph);      /* Add and activations after those */
 
 #endif
