@@ -7,4 +7,6 @@ server_libserver_a_SOURCES += \
 	%D%/train_options.c %D%/train_options.h \
 	%D%/train_report.c %D%/train_report.h \
 	%D%/train_run.c %D%/train_run.h \
-	%D%/train_session.c %D%/train_session.h
+	%D%/train_search.c %D%/train_search.h \
+	%D%/train_session.c %D%/train_session.h \
+	%D%/train_space.c %D%/train_space.h

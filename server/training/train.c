@@ -3,10 +3,11 @@
 
 #include "server/training/train.h"
 
-#include "server/training/train_run.h"
+#include "server/training/train_search.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -31,13 +32,21 @@ static void print_outcome(const struct train_options *options, const struct trai
 
 static bool train(const struct train_options *options, struct problem *problem)
 {
+    struct train_options best = *options;
     struct train_session session;
     struct train_outcome outcome;
-    bool ok = train_session_open(&session, options, problem) &&
-              train_run(options, &session, &outcome, problem);
+    char *texts = NULL;
+    bool ok = train_session_open(&session, options, problem);
 
-    if (ok)
-        print_outcome(options, &session, &outcome);
+    if (ok && options->search != NULL)
+        ok = train_search(options, &session, &best, &texts, problem);
+    /* The best setting once more, which gives the same weights, to be judged and written. */
+    if (ok && (options->search == NULL || options->output != NULL)) {
+        ok = train_run(&best, &session, &outcome, problem);
+        if (ok)
+            print_outcome(&best, &session, &outcome);
+    }
+    free(texts);
     train_session_finish(&session);
     return ok;
 }

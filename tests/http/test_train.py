@@ -97,6 +97,26 @@ def check_regression(tally, folder):
     check(tally, "regression", code == 0 and best and float(best.group(1)) > 0.99, out + err)
 
 
+def check_search(tally, folder):
+    """The table is sorted, the same every time, and its first row is what is written."""
+    common = ["train", "net.onnx", "--data", "train.csv", "--standardise", "each", "--epochs", 3, "--metric",
+              "accuracy", "--space", "rate=1e-5:1e-1:log", "--space", "batch=16|64"]
+    for how, runs in ("bayes", 10), ("random", 4), ("grid", 10):
+        _, first, _ = run(folder, *common, "--search", how, "--trials", runs)
+        code, out, err = run(folder, *common, "--search", how, "--trials", runs, "-o", "found.onnx")
+        rows = [re.findall(r"^ *\d+  ([0-9.]+) .*? (rate=\S+ batch=\S+)$", text.split("best first")[-1], re.M)
+                for text in (first, out)]
+        check(tally, how, code == 0 and len(rows[1]) == runs, out + err)
+        check(tally, how + " twice", rows[0] == rows[1])
+        check(tally, how + " sorted", [float(row[0]) for row in rows[1]] ==
+              sorted((float(row[0]) for row in rows[1]), reverse=True))
+        best = re.search(r"best epoch \d+ of 3: accuracy ([0-9.]+)", out)
+        check(tally, how + " written", best and float(best.group(1)) == float(rows[1][0][0]), out)
+    for space, says in ("rate=2:1", "expected a range"), ("seed=1|2", "the same for all"), ("batch=0|1", "--batch"):
+        code, _, err = run(folder, *common, "--search", "grid", "--space", space)
+        check(tally, space, code == 65 and says in err, err)
+
+
 def check_real_data(tally, folder):
     """Handwritten digits, and tumours by their cells: on the examples that were held back."""
     data = HERE.parent.parent / "examples" / "data"
@@ -150,6 +170,7 @@ def main():
         check_bits(tally, folder)
         check_regression(tally, folder)
         check_real_data(tally, folder)
+        check_search(tally, folder)
         check_refusals(tally, folder)
     return tally.end()
 
