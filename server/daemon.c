@@ -4,6 +4,8 @@
 #include "server/daemon.h"
 
 #include "engine/engine.h"
+#include "server/handlers/handlers.h"
+#include "server/learning/dataset_store.h"
 #include "server/lifecycle.h"
 #include "server/observe/metrics.h"
 
@@ -71,6 +73,7 @@ static int start_http(struct daemon *daemon)
     struct listener listeners[LISTENERS_MAX];
     struct problem problem = {0};
     struct http_server_config config = {.options = daemon->options, .services = &daemon->services,
+                                        .begin_upload = begin_dataset_upload,
                                         .log = daemon->log, .metrics = daemon->metrics,
                                         .routes = routes, .listeners = listeners,
                                         .turn_ended = end_turn,
@@ -113,6 +116,9 @@ static int start_parts(struct daemon *daemon)
     daemon->learning = learning_create(daemon->options, daemon->log);
     if (daemon->learning == NULL)
         return fail(daemon, EX_OSERR, "out of memory");
+    daemon->datasets = dataset_store_create(daemon->options, daemon->log, &problem);
+    if (daemon->datasets == NULL)
+        return fail(daemon, EX_CANTCREAT, problem.text);
     watch = learning_watch(daemon->learning);
     registry_set_watch(daemon->registry, &watch);
     daemon->scheduler = scheduler_create(daemon->options, daemon->log, daemon->metrics, &problem);
@@ -121,7 +127,8 @@ static int start_parts(struct daemon *daemon)
     daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
                                          .metrics = daemon->metrics, .registry = daemon->registry,
                                          .scheduler = daemon->scheduler,
-                                         .learning = daemon->learning};
+                                         .learning = daemon->learning,
+                                         .datasets = daemon->datasets};
     return start_http(daemon);
 }
 
@@ -134,6 +141,7 @@ static void stop_parts(struct daemon *daemon)
     if (daemon->registry != NULL)
         registry_destroy(daemon->registry);
     learning_destroy(daemon->learning);
+    dataset_store_destroy(daemon->datasets);
     http_server_destroy(daemon->http);
     scheduler_destroy(daemon->scheduler);
     lifecycle_finish(daemon);

@@ -27,6 +27,7 @@ struct daemon {
     struct registry *registry;
     struct scheduler *scheduler;
     struct learning *learning;
+    struct dataset_store *datasets;
     struct http_server *http;
     struct services services;
     struct notify notify;

@@ -32,6 +32,8 @@ struct options {
     int64_t inline_us_max;               /* run on the network thread below this cost; 0: never */
     int64_t body_bytes_max;
     int64_t body_bytes_total_max;        /* all requests in flight */
+    int64_t dataset_bytes_max;
+    int64_t dataset_bytes_total_max;     /* of all that are stored */
     int64_t model_bytes_max;
     int64_t plan_bytes_max;
     int64_t connections_max;

@@ -61,6 +61,15 @@ const struct route routes[] = {
     {"GET", "/v2/models/{model}/versions/{version}/export", SCOPE_TRAIN, BODY_NONE,
      handle_export, ""},
 
+    {"GET", "/v2/datasets", SCOPE_TRAIN, BODY_NONE, handle_dataset_list,
+     "names and sizes of all datasets"},
+    {"PUT", "/v2/datasets/{dataset}", SCOPE_TRAIN, BODY_FILE, handle_dataset_put,
+     "store a data file: CSV, JSON Lines, NPY, NPZ, IDX"},
+    {"GET", "/v2/datasets/{dataset}", SCOPE_TRAIN, BODY_NONE, handle_dataset_get,
+     "format, rows and columns"},
+    {"DELETE", "/v2/datasets/{dataset}", SCOPE_TRAIN, BODY_NONE, handle_dataset_delete,
+     "remove it"},
+
     {"POST", "/v2/repository/index", SCOPE_PREDICT, BODY_JSON, handle_repository_index,
      "state of every model version"},
     {"POST", "/v2/repository/models/{model}/load", SCOPE_ADMIN, BODY_JSON, handle_repository_load,

@@ -10,6 +10,7 @@ struct registry;
 struct scheduler;
 struct http_server;
 struct learning;
+struct dataset_store;
 
 struct services {
     const struct options *options;
@@ -18,6 +19,7 @@ struct services {
     struct registry *registry;
     struct scheduler *scheduler;
     struct learning *learning;
+    struct dataset_store *datasets;
     struct http_server *http;
     /* True from the end of start-up until SIGTERM. Any thread. */
     _Atomic int accepting;

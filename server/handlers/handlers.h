@@ -37,6 +37,13 @@ void handle_export(struct exchange *exchange, struct services *services);
 /* models.c */
 void handle_model_put(struct exchange *exchange, struct services *services);
 void handle_model_delete(struct exchange *exchange, struct services *services);
+/* datasets.c; the first is for http_server_config. */
+bool begin_dataset_upload(struct exchange *exchange, struct services *services,
+                          struct problem *problem);
+void handle_dataset_put(struct exchange *exchange, struct services *services);
+void handle_dataset_get(struct exchange *exchange, struct services *services);
+void handle_dataset_delete(struct exchange *exchange, struct services *services);
+void handle_dataset_list(struct exchange *exchange, struct services *services);
 /* statistics.c */
 void handle_statistics(struct exchange *exchange, struct services *services);
 /* metrics.c */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 server_libserver_a_SOURCES += \
 	server/handlers/classification.c server/handlers/classification.h \
+	server/handlers/datasets.c \
 	server/handlers/handlers.c server/handlers/handlers.h \
 	server/handlers/health.c \
 	server/handlers/index.c \

@@ -135,6 +135,8 @@ void connection_send_canned(int fd, int status)
         {400, "400 Bad Request", "chunked body is malformed"},
         {408, "408 Request Timeout", "the request did not arrive in time"},
         {413, "413 Content Too Large", "body is larger than the limit"},
+        {500, "500 Internal Server Error", "the body could not be stored"},
+        {507, "507 Insufficient Storage", "the disk is full"},
         {503, "503 Service Unavailable\r\nRetry-After: 1", "too many connections or too much data"},
     };
     char answer[512];

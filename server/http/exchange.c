@@ -58,6 +58,7 @@ struct exchange *exchange_create(struct http_loop *loop, struct http_connection 
 
 static void exchange_free(struct exchange *exchange)
 {
+    upload_finish(&exchange->upload);
     body_finish(&exchange->body);
     text_free(&exchange->reply);
     text_free(&exchange->spare);
@@ -67,6 +68,7 @@ static void exchange_free(struct exchange *exchange)
 
 static void keep(struct http_loop *loop, struct exchange *exchange)
 {
+    upload_finish(&exchange->upload);
     body_recycle(&exchange->body);
     if (exchange->spare.data == NULL && exchange->reply.capacity <= KEEP_REPLY_BYTES_MAX) {
         exchange->spare = exchange->reply;
@@ -103,6 +105,18 @@ void exchange_free_kept(struct http_loop *loop)
         exchange_free(exchange);
     }
     loop->n_kept = 0;
+}
+
+bool exchange_begin_upload(struct exchange *exchange, int dir_fd, uint64_t bytes_max,
+                           struct problem *problem)
+{
+    return upload_create(&exchange->upload, dir_fd, bytes_max, problem);
+}
+
+void exchange_take_upload(struct exchange *exchange, struct upload *ret_upload)
+{
+    *ret_upload = exchange->upload;
+    exchange->upload = (struct upload){.bytes = ret_upload->bytes};
 }
 
 const char *exchange_method(const struct exchange *exchange)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct exchange;
+struct upload;
 
 const char *exchange_method(const struct exchange *exchange);
 /* A {param} of the route's template, decoded once; NULL if the template has none of that name. */
@@ -22,6 +23,11 @@ const char *exchange_param(const struct exchange *exchange, const char *name);
 const char *exchange_header(const struct exchange *exchange, const char *name);
 const char *exchange_query(const struct exchange *exchange, const char *name);
 const void *exchange_body(const struct exchange *exchange, size_t *ret_bytes);
+/* For a route's begin(): the body goes to a new file in the directory, which outlives the exchange. */
+bool exchange_begin_upload(struct exchange *exchange, int dir_fd, uint64_t bytes_max,
+                           struct problem *problem);
+/* For its handler: takes over the file that holds the whole body. */
+void exchange_take_upload(struct exchange *exchange, struct upload *ret_upload);
 /* CLOCK_MONOTONIC when the request line had arrived, and by when it must be answered. */
 uint64_t exchange_start_ns(const struct exchange *exchange);
 uint64_t exchange_deadline_ns(const struct exchange *exchange);

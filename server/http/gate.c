@@ -215,6 +215,16 @@ static bool check_field(const struct gate_header *header, struct gate_verdict *v
     return true;
 }
 
+static bool check_length(const struct gate_verdict *verdict, uint64_t bytes_max,
+                         struct problem *problem)
+{
+    if (verdict->content_length <= bytes_max)
+        return true;
+    return problem_set(problem, 413, "body_too_large",
+                       "body of %llu bytes is larger than the limit of %llu",
+                       (unsigned long long)verdict->content_length, (unsigned long long)bytes_max);
+}
+
 bool gate_check(const struct gate_request *request, const struct gate_limits *limits,
                 struct gate_verdict *ret_verdict, struct problem *problem)
 {
@@ -241,17 +251,17 @@ bool gate_check(const struct gate_request *request, const struct gate_limits *li
         return problem_set(problem, 400, "bad_framing", "HTTP/1.0 has no Transfer-Encoding");
     if (counts.host == 0 && strcmp(request->version, "HTTP/1.1") == 0)
         return problem_set(problem, 400, "bad_header", "Host is missing");
-    if (verdict.content_length > limits->body_bytes_max)
-        return problem_set(problem, 413, "body_too_large",
-                           "body of %llu bytes is larger than the limit of %llu",
-                           (unsigned long long)verdict.content_length,
-                           (unsigned long long)limits->body_bytes_max);
+    if (!check_length(&verdict,
+                      limits->file_bytes_max > limits->body_bytes_max ? limits->file_bytes_max
+                                                                      : limits->body_bytes_max,
+                      problem))
+        return false;
     *ret_verdict = verdict;
     return true;
 }
 
 bool gate_check_body(const struct gate_verdict *verdict, enum route_body body,
-                     struct problem *problem)
+                     const struct gate_limits *limits, struct problem *problem)
 {
     static const char *const expected[] = {
         [BODY_NONE] = "", [BODY_JSON] = "application/json",
@@ -262,11 +272,16 @@ bool gate_check_body(const struct gate_verdict *verdict, enum route_body body,
         return problem_set(problem, 417, "bad_header", "Expect can only be 100-continue");
     if (!has_body)
         return true;
+    if (!check_length(verdict, body == BODY_FILE ? limits->file_bytes_max : limits->body_bytes_max,
+                      problem))
+        return false;
     if (body == BODY_NONE)
         return problem_set(problem, 400, "unexpected_body", "this route takes no body");
     if (verdict->encoded)
         return problem_set(problem, 415, "bad_media_type",
                            "Content-Encoding is not supported: send the body as it is");
+    if (body == BODY_FILE)
+        return true;
     if (verdict->media == MEDIA_OTHER || (verdict->media == MEDIA_OCTETS && body != BODY_TENSOR))
         return problem_set(problem, 415, "bad_media_type", "Content-Type must be %s",
                            expected[body]);

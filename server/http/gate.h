@@ -31,6 +31,7 @@ struct gate_limits {
     size_t header_bytes_max;
     int header_count_max;
     uint64_t body_bytes_max;
+    uint64_t file_bytes_max;              /* of bodies that go to a file; known once the route is */
 };
 
 enum gate_media { MEDIA_ABSENT, MEDIA_JSON, MEDIA_FORM, MEDIA_OCTETS, MEDIA_OTHER };
@@ -50,9 +51,9 @@ struct gate_verdict {
  * be trusted to be a request. */
 bool gate_check(const struct gate_request *request, const struct gate_limits *limits,
                 struct gate_verdict *ret_verdict, struct problem *problem);
-/* What the route asks of the body: 400, 415, 417. The framing is sound here, so the connection
+/* What the route asks of the body: 400, 413, 415, 417. The framing is sound here, so the connection
  * may live on if the body is read. */
 bool gate_check_body(const struct gate_verdict *verdict, enum route_body body,
-                     struct problem *problem);
+                     const struct gate_limits *limits, struct problem *problem);
 
 #endif

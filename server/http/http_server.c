@@ -40,6 +40,7 @@ static void set_limits(struct http_server *server)
     server->limits.header_bytes_max = (size_t)options->header_bytes_max;
     server->limits.header_count_max = (int)options->header_count_max;
     server->limits.body_bytes_max = (uint64_t)options->body_bytes_max;
+    server->limits.file_bytes_max = (uint64_t)options->dataset_bytes_max;
     server->budget.max = options->body_bytes_total_max;
     if (server->config.metrics != NULL) {
         server->budget.changed = count_body_bytes;

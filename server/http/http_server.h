@@ -25,6 +25,10 @@ struct http_server_config {
     const struct route *routes;
     const struct listener *listeners;    /* taken over: closed by the server */
     int n_listeners;
+    /* For routes with BODY_FILE: calls exchange_begin_upload() before any of the body is read, or sets
+     * `problem`. */
+    bool (*begin_upload)(struct exchange *exchange, struct services *services,
+                         struct problem *problem);
     /* A network thread has handled all that had arrived; may be NULL. From that thread. */
     void (*turn_ended)(void *turn_arg);
     void *turn_arg;

@@ -12,4 +12,5 @@ server_libserver_a_SOURCES += \
 	server/http/parking.c \
 	server/http/raw_header.c server/http/raw_header.h \
 	server/http/request.c \
-	server/http/router.c server/http/router.h
+	server/http/router.c server/http/router.h \
+	server/http/upload.c server/http/upload.h

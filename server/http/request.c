@@ -18,6 +18,8 @@
 
 /* A refused body up to this size is read away, to keep the connection. */
 enum { DISCARD_BYTES_MAX = 256 * 1024 };
+/* Of a body that goes to a file; and what its handler may take for so much of it. */
+enum { FILE_STRIDE = 1 << 20, FILE_STRIDE_NS = 100 * 1000 * 1000 };
 
 struct fields {
     struct gate_header *headers;
@@ -192,6 +194,11 @@ static void body_problem(enum body_status status, struct problem *problem)
     }
 }
 
+static bool takes_file(const struct exchange *exchange)
+{
+    return exchange->match.route != NULL && exchange->match.route->body == BODY_FILE;
+}
+
 /* The header is complete. */
 static enum MHD_Result handle_header(struct exchange *exchange, const char *url, const char *method,
                                      const char *version)
@@ -208,8 +215,16 @@ static enum MHD_Result handle_header(struct exchange *exchange, const char *url,
     }
     if (!find_route(exchange, &problem) ||
         (exchange->match.route != NULL &&
-         !gate_check_body(&exchange->verdict, exchange->match.route->body, &problem)))
+         !gate_check_body(&exchange->verdict, exchange->match.route->body,
+                          &exchange->loop->server->limits, &problem)))
         return refuse_and_read(exchange, &problem);
+    if (takes_file(exchange)) {
+        const struct http_server *server = exchange->loop->server;
+
+        if (!server->config.begin_upload(exchange, server->config.services, &problem))
+            return refuse_and_read(exchange, &problem);
+        return MHD_YES;
+    }
     status = body_init(&exchange->body, &exchange->loop->server->budget,
                        (size_t)exchange->verdict.content_length,
                        (size_t)exchange->loop->server->limits.body_bytes_max);
@@ -219,17 +234,30 @@ static enum MHD_Result handle_header(struct exchange *exchange, const char *url,
     return refuse_and_read(exchange, &problem);
 }
 
+/* What is long has more time: the request timeout starts anew with each FILE_STRIDE bytes. */
+static void add_to_file(struct exchange *exchange, const char *data, size_t length,
+                        struct problem *problem)
+{
+    uint64_t before = exchange->upload.bytes / FILE_STRIDE;
+
+    if (upload_add(&exchange->upload, data, length, problem) &&
+        exchange->upload.bytes / FILE_STRIDE > before)
+        connection_set_state(exchange->connection, CONNECTION_RECEIVING);
+}
+
 /* A piece of the body. When it cannot be kept, the answer goes to the socket directly. */
 static enum MHD_Result handle_piece(struct exchange *exchange, const char *data, size_t *length)
 {
     enum body_status status = BODY_STATUS_OK;
     struct problem problem = {0};
 
-    if (exchange->stage == STAGE_BODY)
+    if (exchange->stage == STAGE_BODY && exchange->upload.open)
+        add_to_file(exchange, data, *length, &problem);
+    else if (exchange->stage == STAGE_BODY)
         status = body_add(&exchange->body, data, *length);
     count(exchange, METRIC_RECEIVED_BODY_BYTES, (int64_t)*length);
     *length = 0;
-    if (status == BODY_STATUS_OK)
+    if (status == BODY_STATUS_OK && problem.status == 0)
         return MHD_YES;
     body_problem(status, &problem);
     exchange->outcome.status = problem.status;
@@ -246,6 +274,9 @@ static enum MHD_Result handle_complete(struct exchange *exchange)
     int state = EXCHANGE_RUNNING;
 
     exchange->stage = STAGE_HANDLED;
+    if (exchange->upload.open)                       /* to look through it takes time as well */
+        exchange->deadline_ns = uv_hrtime() + server->deadline_ns +
+                                exchange->upload.bytes / FILE_STRIDE * FILE_STRIDE_NS;
     if (exchange->match.route == NULL)               /* OPTIONS */
         exchange_reply(exchange, 204, NULL, NULL);
     else
@@ -313,7 +344,7 @@ static void log_access(struct exchange *exchange, int status)
     bool replied = atomic_load(&exchange->state) == EXCHANGE_REPLIED;
     struct access_record record = {
         .method = exchange->method, .path = exchange->path, .status = status,
-        .bytes_in = exchange->body.length, .bytes_out = exchange->outcome.sent_bytes,
+        .bytes_in = exchange->body.length + exchange->upload.bytes, .bytes_out = exchange->outcome.sent_bytes,
         .duration_us = (uv_hrtime() - exchange->start_ns) / 1000,
         .queue_us = replied ? exchange->outcome.queue_us : 0,
         .compute_us = replied ? exchange->outcome.compute_us : 0,

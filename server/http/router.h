@@ -8,7 +8,12 @@
 struct services;
 
 enum route_scope { SCOPE_OPEN, SCOPE_PREDICT, SCOPE_TRAIN, SCOPE_ADMIN };
-enum route_body { BODY_NONE, BODY_JSON, BODY_TENSOR /* JSON or application/octet-stream */ };
+enum route_body {
+    BODY_NONE,
+    BODY_JSON,
+    BODY_TENSOR, /* JSON or application/octet-stream */
+    BODY_FILE,   /* of any type, to a file: see http_server_config.begin_upload */
+};
 
 struct route {
     const char *method;      /* "GET" also answers HEAD */

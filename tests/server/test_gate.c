@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct gate_limits limits = {1024, 8, 1000};
+static const struct gate_limits limits = {1024, 8, 1000, 0};
 
 #define H {"Host", "h"}
 
@@ -146,6 +146,8 @@ static const struct {
     {"body where none is", {H, {"Content-Length", "2"}}, BODY_NONE, 400},
     {"chunked where none is", {H, {"Transfer-Encoding", "chunked"}}, BODY_NONE, 400},
     {"empty body where none is", {H, {"Content-Length", "0"}}, BODY_NONE, 0},
+    {"11 too large for memory", {H, {"Content-Length", "4000"}}, BODY_JSON, 413},
+    {"a file of any type", {H, {"Content-Length", "4000"}, {"Content-Type", "text/csv"}}, BODY_FILE, 0},
     {"type without body", {H, {"Content-Type", "text/xml"}}, BODY_JSON, 0},
 };
 
@@ -154,13 +156,14 @@ START_TEST(a_body_is_judged)
     struct gate_header headers[12];
     struct gate_request request = {.method = "POST", .uri = "/", .version = "HTTP/1.1",
                                    .uri_length = 1};
+    const struct gate_limits wide = {1024, 8, 1000, 5000};
     struct gate_verdict verdict;
     struct problem problem = {0};
 
     fill(&request, headers, bodies[_i].headers);
-    ck_assert_msg(gate_check(&request, &limits, &verdict, &problem), "%s: %s", bodies[_i].name,
+    ck_assert_msg(gate_check(&request, &wide, &verdict, &problem), "%s: %s", bodies[_i].name,
                   problem.text);
-    gate_check_body(&verdict, bodies[_i].body, &problem);
+    gate_check_body(&verdict, bodies[_i].body, &wide, &problem);
     ck_assert_msg(problem.status == bodies[_i].status, "%s: %d %s", bodies[_i].name, problem.status,
                   problem.text);
 }
