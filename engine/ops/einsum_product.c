@@ -267,14 +267,22 @@ static void multiply(enum dtype dtype, const struct contraction *c, const struct
     }
 }
 
+/* Labels of the result. */
+static uint64_t wanted_labels(const struct einsum_form *form)
+{
+    uint64_t wanted = 0;
+
+    for (int d = 0; d < form->output.rank; d++)
+        wanted |= BIT(form->output.labels[d]);
+    return wanted;
+}
+
 /* The labels that operands after `input`, or the result, still need. */
 static uint64_t needed_later(const struct einsum_form *form, const struct operand *operands,
                              int input)
 {
-    uint64_t needed = 0;
+    uint64_t needed = wanted_labels(form);
 
-    for (int d = 0; d < form->output.rank; d++)
-        needed |= BIT(form->output.labels[d]);
     for (int i = input + 1; i < form->n_inputs; i++)
         needed |= operands[i].labels;
     return needed;
@@ -346,12 +354,6 @@ static struct operand join(const struct einsum_form *form, enum dtype dtype,
         product.data = to = output;
     multiply(dtype, &c, &a, &b, to);
     return product;
-}
-
-/* Labels of the result. */
-static uint64_t wanted_labels(const struct einsum_form *form)
-{
-    return needed_later(form, NULL, form->n_inputs);
 }
 
 bool einsum_scratch(const struct einsum_form *form, const struct shape *const *shapes, size_t size,

@@ -116,3 +116,9 @@ check_PROGRAMS += %D%/test_term
 %C%_test_term_SOURCES = %D%/test_term.c $(RUN_SUITE)
 %C%_test_term_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_term_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_networks
+%C%_test_networks_SOURCES = %D%/test_networks.c %D%/network_cases.h $(RUN_SUITE)
+%C%_test_networks_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures"'
+%C%_test_networks_LDADD = $(ENGINE_TEST_LIBS)
+EXTRA_DIST += %D%/make_networks.py

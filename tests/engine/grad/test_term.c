@@ -88,8 +88,8 @@ static void check_against_loops(const struct shape *grid, const struct tensor *s
         double expected = sums[i] + (add ? (double)((float *)before->data)[i] : 0);
         double actual = (double)((float *)after->data)[i];
 
-        ck_assert_msg(fabs(actual - expected) <= 1e-6 * (sizes[i] + 1), "element %d is %g, expected %g", (int)i,
-                      actual, expected);
+        ck_assert_msg(fabs(actual - expected) <= 1e-6 * (sizes[i] + 1), "element %d is %g, expected %g",
+                      (int)i, actual, expected);
     }
     free(sums);
     free(sizes);
