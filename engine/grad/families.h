@@ -21,6 +21,7 @@
     X(gather) \
     X(gemm) \
     X(generate) \
+    X(grid_sample) \
     X(group_norm) \
     X(join) \
     X(loss) \
@@ -36,6 +37,7 @@
     X(reduce) \
     X(resize) \
     X(rnn) \
+    X(roi) \
     X(rotary) \
     X(scatter) \
     X(select) \

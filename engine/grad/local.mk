@@ -17,6 +17,7 @@ engine_libengine_a_SOURCES += \
 	%D%/generate.c \
 	%D%/grad.h \
 	%D%/grad_table.c \
+	%D%/grid_sample.c \
 	%D%/group_norm.c \
 	%D%/join.c \
 	%D%/loss.c \
@@ -36,6 +37,7 @@ engine_libengine_a_SOURCES += \
 	%D%/rnn_backward.c \
 	%D%/rnn_forward.c \
 	%D%/rnn_sweep.h \
+	%D%/roi.c \
 	%D%/rotary.c \
 	%D%/save.c %D%/save.h \
 	%D%/scatter.c \

@@ -3,20 +3,11 @@
  * often feeds it. The neighbours of a place and their weights are found once for all channels. */
 #include "engine/kernels/convert.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/sample_form.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-enum sample_mode { SAMPLE_LINEAR, SAMPLE_NEAREST, SAMPLE_CUBIC };
-enum sample_pad { PAD_ZEROS, PAD_BORDER, PAD_REFLECTION };
-enum { SPATIAL_MAX = 3, TAPS_MAX = 4 * 4 * 4 };
-
-struct sample_params {
-    enum sample_mode mode;
-    enum sample_pad pad;
-    bool align_corners;
-};
 
 static enum engine_status sample_init(const struct op_init *init, struct engine_error *err)
 {
@@ -46,7 +37,7 @@ static enum engine_status sample_infer(struct op_infer *infer, struct engine_err
     struct shape shape = from->shape;
     char text[2][SHAPE_TEXT_MAX];
 
-    if (rank < 3 || rank > 2 + SPATIAL_MAX)
+    if (rank < 3 || rank > 2 + SAMPLE_SPATIAL_MAX)
         return op_unsupported(infer->node, err, "%d dimensions", rank);
     if (!dtype_is_float(from->dtype) && !dtype_is_integer(from->dtype))
         return op_unsupported(infer->node, err, "type %s", dtype_name(from->dtype));
@@ -65,122 +56,6 @@ static enum engine_status sample_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-/* Folds a place back between the borders, as often as it takes. */
-static double reflect(double at, double low, double high)
-{
-    const double range = high - low;
-    double over, turns;
-
-    if (range <= 0)
-        return low;
-    over = at < low ? low - at : at > high ? at - high : -1;
-    if (over < 0)
-        return at;
-    turns = floor(over / range);
-    over -= turns * range;
-    /* An even number of turns: counted from the border that was crossed. */
-    return (at < low) == (fmod(turns, 2) == 0) ? low + over : high - over;
-}
-
-/* From [-1, 1] to input elements, brought within the borders as the padding says. */
-static double place(const struct sample_params *params, double at, int64_t dim)
-{
-    const double low = params->align_corners ? 0 : -0.5;
-    const double high = (double)dim - 1 - low;
-
-    at = params->align_corners ? (at + 1) / 2 * (double)(dim - 1)
-                               : ((at + 1) * (double)dim - 1) / 2;
-    /* Far away is outside, and stays within what an integer holds. NaN is far away. */
-    at = at > -1e12 ? (at < 1e12 ? at : 1e12) : -1e12;
-    if (params->mode == SAMPLE_NEAREST)
-        at = nearbyint(at);
-    if (at >= low && at <= high)
-        return at;
-    if (params->pad == PAD_BORDER)
-        return at < 0 ? 0 : (double)(dim - 1);
-    return params->pad == PAD_REFLECTION ? reflect(at, low, high) : at;
-}
-
-/* The neighbours along one dimension: indices (-1: outside, counts as zero) and weights. */
-struct taps {
-    int count;
-    int64_t index[4];
-    double weight[4];
-};
-
-/* Keys' cubic with a = -0.75. */
-static double cubic(double x)
-{
-    const double a = -0.75;
-
-    x = fabs(x);
-    if (x <= 1)
-        return ((a + 2) * x - (a + 3)) * x * x + 1;
-    return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
-}
-
-static void find_taps(const struct sample_params *params, double at, int64_t dim, struct taps *ret)
-{
-    const double low = params->align_corners ? 0 : -0.5;
-    const int64_t left = (int64_t)floor(at);
-    const int64_t first = params->mode == SAMPLE_CUBIC ? left - 1 : left;
-
-    ret->count = params->mode == SAMPLE_NEAREST ? 1 : params->mode == SAMPLE_LINEAR ? 2 : 4;
-    for (int t = 0; t < ret->count; t++) {
-        const int64_t index = first + t;
-        const double distance = at - (double)index;
-
-        ret->weight[t] = params->mode == SAMPLE_NEAREST ? 1 : params->mode == SAMPLE_LINEAR
-                         ? 1 - fabs(distance) : cubic(distance);
-        ret->index[t] = index;
-        if (index >= 0 && index < dim)
-            continue;
-        if (params->pad == PAD_ZEROS)
-            ret->index[t] = -1;
-        else if (params->pad == PAD_BORDER)
-            ret->index[t] = index < 0 ? 0 : dim - 1;
-        else
-            ret->index[t] = (int64_t)reflect((double)index, low, (double)dim - 1 - low);
-    }
-}
-
-/* Every neighbour of one place in all dimensions: offsets in a channel and weights. */
-struct neighbours {
-    int count;
-    int64_t offset[TAPS_MAX];
-    double weight[TAPS_MAX];
-};
-
-static void find_neighbours(const struct sample_params *params, const struct shape *from,
-                            const double *grid, struct neighbours *ret)
-{
-    const int spatial = from->rank - 2;
-    int count = 1;
-
-    ret->offset[0] = 0;
-    ret->weight[0] = 1;
-    for (int d = 0; d < spatial; d++) {
-        const int64_t dim = from->dims[2 + d];
-        struct neighbours before;
-        struct taps taps;
-        int next = 0;
-
-        before = *ret;
-        /* The grid names the innermost dimension first. */
-        find_taps(params, place(params, grid[spatial - 1 - d], dim), dim, &taps);
-        for (int i = 0; i < count; i++) {
-            for (int t = 0; t < taps.count; t++) {
-                if (taps.index[t] < 0)
-                    continue;
-                ret->offset[next] = before.offset[i] * dim + taps.index[t];
-                ret->weight[next++] = before.weight[i] * taps.weight[t];
-            }
-        }
-        count = next;
-    }
-    ret->count = count;
-}
-
 static double element_at(const struct tensor *tensor, int64_t i)
 {
     return tensor->dtype == DTYPE_F32 ? ((const float *)tensor->data)[i]
@@ -196,15 +71,15 @@ static enum engine_status sample_run(const struct op_call *call, struct engine_e
     const int64_t channel = shape_product(&from->shape, 2, rank);
     const int64_t places = shape_product(&to->shape, 2, rank);
     const size_t size = dtype_size(to->dtype);
-    struct neighbours neighbours;
-    double at[SPATIAL_MAX];
+    struct sample_neighbours neighbours;
+    double at[SAMPLE_SPATIAL_MAX];
 
     (void)err;
     for (int64_t n = 0; n < from->shape.dims[0]; n++) {
         for (int64_t p = 0; p < places; p++) {
             for (int d = 0; d < spatial; d++)
                 at[d] = element_at(grid, (n * places + p) * spatial + d);
-            find_neighbours(call->params, &from->shape, at, &neighbours);
+            sample_find(call->params, &from->shape, at, &neighbours);
             for (int64_t c = 0; c < channels; c++) {
                 const int64_t base = (n * channels + c) * channel;
                 double sum = 0;
@@ -246,13 +121,6 @@ static enum engine_status affine_infer(struct op_infer *infer, struct engine_err
     return ENGINE_OK;
 }
 
-static double grid_line(bool align_corners, int64_t i, int64_t dim)
-{
-    if (align_corners)
-        return dim == 1 ? 0 : 2 * (double)i / (double)(dim - 1) - 1;
-    return (2 * (double)i + 1) / (double)dim - 1;
-}
-
 static enum engine_status affine_run(const struct op_call *call, struct engine_error *err)
 {
     const struct sample_params *params = call->params;
@@ -264,13 +132,13 @@ static enum engine_status affine_run(const struct op_call *call, struct engine_e
     (void)err;
     for (int64_t n = 0; n < to->shape.dims[0]; n++) {
         for (int64_t p = 0; p < places; p++) {
-            double at[SPATIAL_MAX + 1];
+            double at[SAMPLE_SPATIAL_MAX + 1];
             int64_t rest = p;
 
             for (int d = 0; d < spatial; d++) {    /* innermost first: x, y, z */
                 const int64_t dim = to->shape.dims[spatial - d];
 
-                at[d] = grid_line(params->align_corners, rest % dim, dim);
+                at[d] = sample_grid_line(params->align_corners, rest % dim, dim);
                 rest /= dim;
             }
             at[spatial] = 1;

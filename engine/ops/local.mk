@@ -67,9 +67,11 @@ engine_libengine_a_SOURCES += \
 	%D%/rnn.c \
 	%D%/rnn_form.c %D%/rnn_form.h \
 	%D%/roi.c \
+	%D%/roi_form.c %D%/roi_form.h \
 	%D%/rotary.c \
 	%D%/rotary_form.c %D%/rotary_form.h \
 	%D%/rows.h \
+	%D%/sample_form.c %D%/sample_form.h \
 	%D%/scatter.c \
 	%D%/select.c \
 	%D%/sequence.c \

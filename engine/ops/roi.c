@@ -3,17 +3,11 @@
  * MaxRoiPool (R. Girshick, "Fast R-CNN", 2015). Regions are data: checked at run. */
 #include "engine/kernels/convert.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/roi_form.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-struct roi_params {
-    bool half_pixel, max;
-    int64_t high, wide;            /* of the output */
-    int64_t ratio;                 /* samples a bin and direction; 0: as many as the region asks */
-    double scale;
-};
 
 static enum engine_status check_size(const struct op_init *init, const struct roi_params *params,
                                      struct engine_error *err)
@@ -107,58 +101,9 @@ static void store_at(struct tensor *tensor, int64_t i, double x)
     store_f64(tensor->dtype, 1, &x, (char *)tensor->data + (size_t)i * dtype_size(tensor->dtype));
 }
 
-/* One direction of a region: where its bins begin, their size, and samples in each. */
-struct span {
-    double start, bin;
-    int64_t samples, dim;
-};
-
-/* False when the region is far larger than the image: sampling it would take forever. */
-static bool span_set(const struct roi_params *params, double low, double high, int64_t bins,
-                     int64_t dim, struct span *ret)
-{
-    const double offset = params->half_pixel ? 0.5 : 0;
-    double length = (high - low) * params->scale, samples;
-
-    if (!params->half_pixel && !(length > 1))
-        length = 1;
-    ret->start = low * params->scale - offset;
-    ret->bin = length / (double)bins;
-    ret->dim = dim;
-    samples = params->ratio > 0 ? (double)params->ratio : ceil(ret->bin);
-    if (!(samples <= 4.0 * (double)dim + 4096) || !isfinite(ret->start))
-        return false;
-    ret->samples = samples > 0 ? (int64_t)samples : 0;
-    return true;
-}
-
-/* The two neighbours of a sample: false when it lies outside. */
-struct pair {
-    int64_t low, high;
-    double weight;                 /* of `high` */
-};
-
-static bool pair_set(const struct span *span, int64_t bin, int64_t sample, struct pair *ret)
-{
-    double at = span->start + (double)bin * span->bin +
-                ((double)sample + 0.5) * span->bin / (double)span->samples;
-
-    if (!(at >= -1 && at <= (double)span->dim))
-        return false;
-    at = at > 0 ? at : 0;
-    ret->low = (int64_t)at;
-    if (ret->low >= span->dim - 1) {
-        *ret = (struct pair){span->dim - 1, span->dim - 1, 0};
-        return true;
-    }
-    ret->high = ret->low + 1;
-    ret->weight = at - (double)ret->low;
-    return true;
-}
-
 /* The mean, or the greatest weighted neighbour, of the samples of one bin. `base`: the channel. */
 static double pool_bin(const struct roi_params *params, const struct tensor *from, int64_t base,
-                       const struct span *y_span, const struct span *x_span, int64_t y_bin,
+                       const struct roi_span *y_span, const struct roi_span *x_span, int64_t y_bin,
                        int64_t x_bin)
 {
     const int64_t samples = y_span->samples * x_span->samples;
@@ -167,10 +112,10 @@ static double pool_bin(const struct roi_params *params, const struct tensor *fro
 
     for (int64_t iy = 0; iy < y_span->samples; iy++) {
         for (int64_t ix = 0; ix < x_span->samples; ix++) {
-            struct pair y, x;
+            struct roi_pair y, x;
             double part[4] = {0};
 
-            if (pair_set(y_span, y_bin, iy, &y) && pair_set(x_span, x_bin, ix, &x)) {
+            if (roi_pair_set(y_span, y_bin, iy, &y) && roi_pair_set(x_span, x_bin, ix, &x)) {
                 const int64_t low = base + y.low * x_span->dim, high = base + y.high * x_span->dim;
 
                 part[0] = (1 - y.weight) * (1 - x.weight) * element_at(from, low + x.low);
@@ -197,14 +142,14 @@ static enum engine_status align_run(const struct op_call *call, struct engine_er
 
     for (int64_t r = 0; r < regions->shape.dims[0]; r++) {
         const int64_t batch = tensor_int_at(call->inputs[2], r);
-        struct span y, x;
+        struct roi_span y, x;
 
         if (batch < 0 || batch >= dims[0])
             return op_fail(call->node, err, "batch index %" PRId64 " (region %" PRId64
                            ") is out of range for %" PRId64 " images", batch, r, dims[0]);
-        if (!span_set(params, element_at(regions, 4 * r + 1), element_at(regions, 4 * r + 3),
+        if (!roi_span_set(params, element_at(regions, 4 * r + 1), element_at(regions, 4 * r + 3),
                       params->high, dims[2], &y) ||
-            !span_set(params, element_at(regions, 4 * r), element_at(regions, 4 * r + 2),
+            !roi_span_set(params, element_at(regions, 4 * r), element_at(regions, 4 * r + 2),
                       params->wide, dims[3], &x))
             return op_fail(call->node, err, "region %" PRId64 " is far larger than the image", r);
         for (int64_t c = 0; c < dims[1]; c++)
@@ -215,19 +160,6 @@ static enum engine_status align_run(const struct op_call *call, struct engine_er
                                       &x, h, w));
     }
     return ENGINE_OK;
-}
-
-/* Elements [ret_from, ret_to) of bin `bin` in one direction of a region given by whole elements. */
-static void bin_range(const struct roi_params *params, double low, double high, int64_t bin,
-                      int64_t bins, int64_t dim, int64_t *ret_from, int64_t *ret_to)
-{
-    const double start = round(low * params->scale);
-    const double length = fmax(round(high * params->scale) - start + 1, 1);
-    const double from = floor((double)bin * length / (double)bins) + start;
-    const double to = ceil((double)(bin + 1) * length / (double)bins) + start;
-
-    *ret_from = from > 0 ? (from < (double)dim ? (int64_t)from : dim) : 0;
-    *ret_to = to > 0 ? (to < (double)dim ? (int64_t)to : dim) : 0;
 }
 
 static enum engine_status max_pool_run(const struct op_call *call, struct engine_error *err)
@@ -250,9 +182,9 @@ static enum engine_status max_pool_run(const struct op_call *call, struct engine
             int64_t y0, y1, x0, x1;
             double most;
 
-            bin_range(params, element_at(regions, 5 * r + 2), element_at(regions, 5 * r + 4), h,
+            roi_bin_range(params, element_at(regions, 5 * r + 2), element_at(regions, 5 * r + 4), h,
                       params->high, dims[2], &y0, &y1);
-            bin_range(params, element_at(regions, 5 * r + 1), element_at(regions, 5 * r + 3), w,
+            roi_bin_range(params, element_at(regions, 5 * r + 1), element_at(regions, 5 * r + 3), w,
                       params->wide, dims[3], &x0, &x1);
             most = y0 < y1 && x0 < x1 ? element_at(from, base + y0 * dims[3] + x0) : 0;
             for (int64_t y = y0; y < y1; y++)

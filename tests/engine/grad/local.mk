@@ -87,6 +87,11 @@ check_PROGRAMS += %D%/test_rnn
 %C%_test_rnn_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_rnn_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_sample
+%C%_test_sample_SOURCES = %D%/test_sample.c $(GRAD_CASE)
+%C%_test_sample_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_sample_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_signal
 %C%_test_signal_SOURCES = %D%/test_signal.c $(GRAD_CASE)
 %C%_test_signal_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -101,6 +106,11 @@ check_PROGRAMS += %D%/test_tape
 %C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
 %C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_tape_LDADD = $(ENGINE_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_term
+%C%_test_term_SOURCES = %D%/test_term.c $(RUN_SUITE)
+%C%_test_term_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_term_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_unary
 %C%_test_unary_SOURCES = %D%/test_unary.c $(GRAD_CASE)
