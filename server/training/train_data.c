@@ -254,7 +254,7 @@ static bool settle_type(struct loading *loading, int field)
     const struct train_field *wish = wished(loading, field);
     struct dataset_field *ret = &loading->fields[field];
     int n_parts = 0;
-    bool text = false;
+    bool text = false, places = false;
 
     ret->name = wish->name;
     ret->role = field < loading->wish->n_inputs ? DATASET_INPUT : DATASET_TARGET;
@@ -271,12 +271,13 @@ static bool settle_type(struct loading *loading, int field)
                                loading->files[loading->parts[i].file].path, column->name,
                                (long long)column->text_line, wish->name);
         text |= column->type == WIRE_BYTES;
+        places = n_parts == 1 && wish->ids_rank > 0 && column->rank == wish->ids_rank;
         ret->dtype = n_parts == 1 && !text ? dtype_from_wire_type(column->type) : wish->dtype;
     }
     if (text && n_parts > 1)
         return problem_set(loading->problem, 400, "bad_data",
                            "'%.64s': text and other columns cannot be joined", wish->name);
-    if (text || (wish->ids && n_parts == 1 && loading->elements[field] == 1))
+    if (text || (wish->ids && n_parts == 1 && (loading->elements[field] == 1 || places)))
         ret->dtype = DTYPE_I64;
     else if (ret->role == DATASET_TARGET)
         ret->dtype = DTYPE_F32;
@@ -291,7 +292,8 @@ static bool settle_fields(struct loading *loading)
     for (int f = 0; f < loading->n_fields; f++) {
         if (!settle_type(loading, f) || !settle_shape(loading, f))
             return false;
-        if (loading->fields[f].role == DATASET_TARGET && loading->fields[f].dtype == DTYPE_I64)
+        if (loading->fields[f].role == DATASET_TARGET && loading->fields[f].dtype == DTYPE_I64 &&
+            wished(loading, f)->ids_rank == 0)
             loading->fields[f].shape = (struct shape){.rank = 0};
         loading->rows[f] =
             calloc((size_t)loading->elements[f] + 1, CHUNK_ROWS * dtype_size(loading->fields[f].dtype));

@@ -19,6 +19,7 @@ struct train_field {
     int64_t dims[SHAPE_RANK_MAX];  /* -1: as the file has it */
     bool text;                     /* a target in which text becomes class ids */
     bool ids;                      /* a target whose single column of numbers is class ids */
+    int ids_rank;                  /* of the ids of one example: 1 for a class at each step of a sequence */
 };
 
 struct train_wish {

@@ -197,7 +197,7 @@ static bool make_wish(const struct train_session *session, const struct train_op
         const struct model_io *input = model_input(session->model, i);
         struct train_field *field = &wish->inputs[i];
 
-        *field = (struct train_field){input->name, input->dtype, -1, {0}, false, false};
+        *field = (struct train_field){.name = input->name, .dtype = input->dtype, .rank = -1};
         if (input->shape.rank == RANK_UNKNOWN)
             continue;
         field->rank = input->shape.rank > 0 ? input->shape.rank - 1 : 0;
@@ -208,11 +208,18 @@ static bool make_wish(const struct train_session *session, const struct train_op
         enum loss_kind kind = trainer_loss_form(trainer, i)->kind;
 
         /* The output's name is the model's own, which outlives the trainer. */
-        for (int o = 0; o < model_n_outputs(session->model); o++)
-            if (strcmp(model_output(session->model, o)->name, trainer_loss_output(trainer, i)) == 0)
+        for (int o = 0; o < model_n_outputs(session->model); o++) {
+            const struct model_io *output = model_output(session->model, o);
+
+            if (strcmp(output->name, trainer_loss_output(trainer, i)) == 0)
                 wish->targets[i] = (struct train_field){
-                    model_output(session->model, o)->name, DTYPE_F32, -1, {0},
-                    kind == LOSS_CE || kind == LOSS_BCE, kind == LOSS_CE};
+                    .name = output->name,
+                    .dtype = DTYPE_F32,
+                    .rank = -1,
+                    .text = kind == LOSS_CE || kind == LOSS_BCE,
+                    .ids = kind == LOSS_CE,
+                    .ids_rank = kind == LOSS_CE && output->shape.rank > 2 ? output->shape.rank - 2 : 0};
+        }
     }
     trainer_destroy(trainer);
     return true;

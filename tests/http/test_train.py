@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`inferd train` as its user has it: it learns, resumes bit for bit, judges, and refuses by name.
 Ends with "N passed, N failed"."""
+import json
 import os
 import pathlib
 import random
@@ -130,6 +131,64 @@ def check_real_data(tally, folder):
         check(tally, name, code == 0 and best and float(best.group(1)) >= least, out[-300:] + err)
 
 
+# Arguments of create, shape of an example, classes; ids instead of numbers up to `ids`.
+PRESETS = (
+    ("mlp --input-shape 6 --classes 3 --set dropout=0.1", [6], 3, 0),
+    ("lenet5 --input-shape 1,16,16 --classes 3", [1, 16, 16], 3, 0),
+    ("alexnet --input-shape 1,16,16 --classes 3 --set width=0.15 --set dropout=0", [1, 16, 16], 3, 0),
+    ("vgg --input-shape 1,32,32 --classes 3 --set width=2 --set hidden=16 --set depth=11 --set dropout=0", [1, 32, 32],
+     3, 0),
+    ("resnet --input-shape 2,8,8 --classes 3 --set width=4", [2, 8, 8], 3, 0),
+    ("lstm --classes 3 --set vocabulary=20 --set units=12", [7], 3, 20),
+    ("gru --input-shape ?,2 --classes 3 --set units=8 --set depth=2 --set bidirectional=1", [7, 2], 3, 0),
+    ("transformer-encoder --input-shape 7 --classes 3 --set vocabulary=20 --set width=16", [7], 3, 20),
+)
+
+
+def check_presets(tally, folder):
+    """Each learns classes that one number gives away."""
+    for arguments, shape, classes, ids in PRESETS:
+        name, source, size = arguments.split()[0], random.Random(7), 1
+        for dim in shape:
+            size *= dim
+        rows = []
+        for _ in range(120):
+            label = source.randrange(classes)
+            if ids:
+                example = [source.randrange(ids) for _ in range(size - 1)] + [label]
+            else:
+                example = [round(source.gauss(0, 0.3) + (1.5 if i % classes == label else 0), 3) for i in range(size)]
+            rows.append(json.dumps({"x": example, "y": label}))
+        (folder / "preset.jsonl").write_text("\n".join(rows) + "\n")
+        code, _, err = run(folder, "create", *arguments.split(), "--seed", 4, "-o", "preset.onnx")
+        check(tally, f"create {name}", code == 0, err)
+        code, out, err = run(folder, "train", "preset.onnx", "--data", "preset.jsonl", "--epochs", 12, "--rate", 0.003,
+                             "--batch", 8, "-o", "taught.onnx")
+        losses = [float(x) for x in re.findall(r"^epoch .*?  loss ([0-9.e+-]+)", out, re.M)]
+        check(tally, f"{name} learns", code == 0 and len(losses) == 12 and losses[-1] < 0.7 * losses[0],
+              f"{losses} {err}")
+
+
+def check_next_token(tally, folder):
+    """gpt: ids at each step; the rule is that the next is three more."""
+    source, rows = random.Random(5), []
+    for _ in range(200):
+        start = source.randrange(30)
+        steps = [(start + 3 * i) % 30 for i in range(10)]
+        rows.append(json.dumps({"ids": steps[:9], "next": steps[1:]}))
+    (folder / "text.jsonl").write_text("\n".join(rows) + "\n")
+    for shape in ("9", "?"):
+        run(folder, "create", "gpt", "--input-shape", shape, "--set", "vocabulary=30", "--set", "width=16", "--set",
+            "heads=2", "--set", "depth=1", "--set", "dropout=0", "-o", "gpt.onnx")
+        code, out, err = run(folder, "train", "gpt.onnx", "--data", "text.jsonl", "--epochs", 15, "--rate", 0.01,
+                             "--metric", "accuracy", "-o", "taught.onnx")
+        found = re.findall(r"accuracy ([0-9.]+)", out)
+        check(tally, f"gpt of {shape} learns", code == 0 and found and max(map(float, found)) > 0.95, f"{out} {err}")
+    (folder / "bad.jsonl").write_text('{"ids": [1, 2, 3], "next": [2, 3, 4.5]}\n' * 20)
+    code, out, err = run(folder, "train", "gpt.onnx", "--data", "bad.jsonl", "-o", "taught.onnx")
+    check(tally, "ids are whole", code != 0 and "expected a class id" in err, err)
+
+
 def check_refusals(tally, folder):
     ring_or_middle(folder / "numbers.csv", 100, 1, lambda inside: 1 + inside)
     (folder / "holes.csv").write_text("a,b,kind\n1,2,x\n3,,y\n")
@@ -171,6 +230,8 @@ def main():
         check_regression(tally, folder)
         check_real_data(tally, folder)
         check_search(tally, folder)
+        check_presets(tally, folder)
+        check_next_token(tally, folder)
         check_refusals(tally, folder)
     return tally.end()
 
