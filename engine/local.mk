@@ -46,4 +46,5 @@ include engine/grad/local.mk
 include engine/ops/local.mk
 include engine/kernels/local.mk
 include engine/optimise/local.mk
+include engine/learn/local.mk
 include engine/train/local.mk

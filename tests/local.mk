@@ -7,6 +7,7 @@ AM_TESTS_ENVIRONMENT = INFERD='$(abs_top_builddir)/inferd'; PYTHONDONTWRITEBYTEC
 
 include tests/engine/local.mk
 include tests/engine/grad/local.mk
+include tests/engine/learn/local.mk
 include tests/fuzz/local.mk
 include tests/http/local.mk
 include tests/onnx/local.mk

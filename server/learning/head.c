@@ -123,7 +123,7 @@ enum storage_status head_create(const struct storage_dir *dir, const struct head
     ret->fd = openat(dir->fd, head_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (ret->fd >= 0 && storage_pwrite_all(ret->fd, bytes, sizeof(bytes), 0) == 0 &&
         fsync(ret->fd) == 0)
-        return storage_dir_sync(dir, fault);
+        return STORAGE_OK;
     error = errno;
     head_close(ret);
     return storage_fault_errno(fault, head_file, "make it", error);

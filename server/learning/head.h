@@ -27,7 +27,7 @@ extern const char head_file[];      /* "journal.head" */
  * neither slot holds. Read-only users close it at once. */
 enum storage_status head_open(const struct storage_dir *dir, struct head *ret,
                               struct storage_fault *fault);
-/* Makes it, durable when this returns. Replaces what is there. */
+/* Makes it or replaces what is there; durable once the caller has synced the directory. */
 enum storage_status head_create(const struct storage_dir *dir, const struct head_note *note,
                                 struct head *ret, struct storage_fault *fault);
 /* Into the older slot; not synced. */

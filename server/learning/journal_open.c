@@ -280,6 +280,7 @@ static enum storage_status bring_up(struct journal *journal, struct storage_faul
         status = journal_verify(journal, fault);
     if (status == STORAGE_OK)
         status = journal_witness(journal, fault);
+    /* The witness's name, and those of checkpoints that a crash may have left in the cache alone. */
     return status == STORAGE_OK ? storage_dir_sync(journal->dir, fault) : status;
 }
 

@@ -465,45 +465,72 @@ START_TEST(without_a_journal_the_newest_checkpoint_serves)
 }
 END_TEST
 
+/* The directory as it was is brought back, but for one file of the present. */
+static void go_back(const char *copy, const char *keep)
+{
+    char from[256], to[256];
+
+    journal_close(journal);
+    journal = NULL;
+    storage_dir_close(&dir);
+    snprintf(from, sizeof(from), "%s/learning/m/%s", root, keep);
+    snprintf(to, sizeof(to), "%s/learning/m/%s", copy, keep);
+    ck_assert_int_eq(rename(from, to), 0);
+    learning_directory_remove(root);
+    ck_assert_int_eq(rename(copy, root), 0);
+    ASSERT_OK(storage_dir_open(&dir, root, "m", err));
+}
+
 START_TEST(a_checkpoint_past_the_end_is_proof_of_loss)
 {
     struct digest expected = toy_oracle(6);
+    char copy[96];
 
     learn(4);
-    journal_close(journal);
-    journal = NULL;
-    /* The whole directory as it was at 4, but for the checkpoint of 6. */
-    restart();
-    learn(4);
-    {
-        char copy[96];
-
-        snprintf(copy, sizeof(copy), "%s-copy", root);
-        learning_directory_copy(root, copy);
-        learn(6);
-        checkpoint();
-        journal_close(journal);
-        journal = NULL;
-        storage_dir_close(&dir);
-        {
-            char from[256], to[256];
-
-            snprintf(from, sizeof(from),
-                     "%s/learning/m/checkpoint-00000000000000000006.safetensors", root);
-            snprintf(to, sizeof(to), "%s/learning/m/checkpoint-00000000000000000006.safetensors",
-                     copy);
-            ck_assert_int_eq(rename(from, to), 0);
-        }
-        learning_directory_remove(root);
-        ck_assert_int_eq(rename(copy, root), 0);
-    }
-    ASSERT_OK(storage_dir_open(&dir, root, "m", err));
+    snprintf(copy, sizeof(copy), "%s-copy", root);
+    learning_directory_copy(root, copy);
+    learn(6);
+    checkpoint();
+    go_back(copy, "checkpoint-00000000000000000006.safetensors");
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
     ck_assert_uint_eq(found.generation, 6);
     ck_assert_str_eq(found.faults[0].file, "journal.db");
     ck_assert_uint_eq(found.faults[0].generation, 5);
     assert_state(&expected);
+}
+END_TEST
+
+/* Both are whole, but the witness has seen another row 5. */
+START_TEST(a_forked_journal_is_refused)
+{
+    struct toy_update update;
+    char copy[96];
+
+    learn(4);
+    snprintf(copy, sizeof(copy), "%s-copy", root);
+    learning_directory_copy(root, copy);
+    toy_update_make(&update, 5);
+    update.row.seed++;
+    toy_update_step(&toy, &update);
+    ASSERT_OK(journal_append(journal, &update.row, 1, err));
+    /* The other branch, made in the copy, with this branch's witness. */
+    {
+        struct storage_dir other;
+        struct journal *branch;
+
+        ASSERT_OK(storage_dir_open(&other, copy, "m", err));
+        ASSERT_OK(journal_open(&other, &options, &branch, err));
+        toy_update_make(&update, 5);
+        ASSERT_OK(journal_append(branch, &update.row, 1, err));
+        journal_close(branch);
+        storage_dir_close(&other);
+    }
+    go_back(copy, "journal.head");
+    restart();
+    ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
+    ck_assert_uint_eq(found.faults[0].generation, 5);
+    ck_assert_ptr_nonnull(strstr(found.faults[0].text, "journal.head"));
 }
 END_TEST
 
@@ -599,6 +626,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, all_checkpoints_damaged);
     tcase_add_test(tc, without_a_journal_the_newest_checkpoint_serves);
     tcase_add_test(tc, a_checkpoint_past_the_end_is_proof_of_loss);
+    tcase_add_test(tc, a_forked_journal_is_refused);
     tcase_add_test(tc, a_changed_model_file_begins_anew_read_only);
     tcase_add_test(tc, random_histories);
     suite_add_tcase(suite, tc);

@@ -381,7 +381,7 @@ static const struct {
     {FAULT_SHORT, false, 4},    {FAULT_SHORT, true, 8},
 };
 
-enum { ENUMERATIONS = sizeof(enumerations) / sizeof(enumerations[0]) };
+enum { ENUMERATIONS = sizeof(enumerations) / sizeof(enumerations[0]), SILENT = 4 };
 
 START_TEST(a_life_with_one_fault)
 {
@@ -423,14 +423,21 @@ END_TEST
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("storage faults");
-    TCase *tc = tcase_create("storage faults");
+    TCase *plain = tcase_create("plain");
+    TCase *silent = tcase_create("silent");     /* kill, power, lost syncs */
+    TCase *errors = tcase_create("errors");
+    TCase *cases[] = {plain, silent, errors};
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 3000 * test_scale());
-    tcase_add_test(tc, without_a_fault_all_is_well);
-    tcase_add_loop_test(tc, a_life_with_one_fault, 0, ENUMERATIONS);
-    tcase_add_loop_test(tc, a_recovery_with_one_fault, 0, ENUMERATIONS);
-    tcase_add_test(tc, power_cuts_leave_anything);
-    suite_add_tcase(suite, tc);
+    for (int i = 0; i < 3; i++) {
+        tcase_add_checked_fixture(cases[i], setup, teardown);
+        tcase_set_timeout(cases[i], 600 * test_scale());
+        suite_add_tcase(suite, cases[i]);
+    }
+    tcase_add_test(plain, without_a_fault_all_is_well);
+    tcase_add_loop_test(silent, a_life_with_one_fault, 0, SILENT);
+    tcase_add_loop_test(silent, a_recovery_with_one_fault, 0, SILENT);
+    tcase_add_test(silent, power_cuts_leave_anything);
+    tcase_add_loop_test(errors, a_life_with_one_fault, SILENT, ENUMERATIONS);
+    tcase_add_loop_test(errors, a_recovery_with_one_fault, SILENT, ENUMERATIONS);
     return suite;
 }
