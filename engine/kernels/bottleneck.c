@@ -116,7 +116,8 @@ static void expand_rows(const struct bottleneck *b, struct expanded *have, int64
     int64_t row = w->in[2] * b->middle, next = from;
 
     if (have->image == image && have->from <= from && from < have->to) {
-        memmove(before, before + (from - have->from) * row, (size_t)((have->to - from) * row) * sizeof(float));
+        memmove(before, before + (from - have->from) * row,
+                (size_t)((have->to - from) * row) * sizeof(float));
         next = have->to;
     }
     if (next < to)
@@ -134,8 +135,9 @@ static void run_strip(const struct work *work, struct expanded *have, int64_t im
     int64_t begin = from * w->stride[1] - w->pad_begin[1], first = begin > 0 ? begin : 0;
     int64_t end = min64((to - 1) * w->stride[1] - w->pad_begin[1] + (w->kernel[1] - 1) * w->dilation[1] + 1,
                         w->in[1]);
-    struct conv_last conv = {.form = {b->middle, 1, 1, w->kernel[1] * w->kernel[2]}, .window = *w, .images = 1,
-                             .x = before, .weights = b->depthwise, .y = after, .epilogue = b->filtered};
+    struct conv_last conv = {.form = {b->middle, 1, 1, w->kernel[1] * w->kernel[2]}, .window = *w,
+                             .images = 1, .x = before, .weights = b->depthwise, .y = after,
+                             .epilogue = b->filtered};
 
     if (end < first)
         end = first;

@@ -221,8 +221,9 @@ void depthwise_rows(const struct conv_last *conv, const float *zeros, int64_t fr
     const struct window *w = &conv->window;
     const struct activation *activation = &conv->epilogue.activation;
     int64_t channels = conv->form.groups, row_floats = w->out[2] * channels;
-    struct strip s = {.kernel_rows = (int)w->kernel[1], .bias = conv->epilogue.bias, .y_step = (size_t)channels,
-                      .finish = finish_of(activation), .low = activation->alpha, .high = activation->beta};
+    struct strip s = {.kernel_rows = (int)w->kernel[1], .bias = conv->epilogue.bias,
+                      .y_step = (size_t)channels, .finish = finish_of(activation),
+                      .low = activation->alpha, .high = activation->beta};
 
     for (int64_t row = from; row < to; row++) {
         for (int64_t x = 0; x < w->out[2]; x += STRIP) {

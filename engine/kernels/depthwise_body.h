@@ -48,7 +48,7 @@ INLINE void NAME(strip)(const struct strip *s, const int kernel, const int strid
         const float *const *places = s->places + a * span;
 
         UNROLL for (int v = 0; v < vectors; v++) {
-            vec in[SPAN_MAX];
+            vec in[SPAN_MAX] = {{0}};
 
             UNROLL for (int b = 0; b < span; b++)
                 in[b] = NAME(load)(places[b] + c + v * VECTOR);

@@ -92,7 +92,9 @@ struct row {
  * computed, which overwrite that. */
 static bool is_loose(const struct work *work, const float *last_start, int64_t left)
 {
-    return left * work->p->channels >= VECTOR_MAX && work->x_end - last_start >= work->p->channels + VECTOR_MAX;
+    int64_t channels = work->p->channels;
+
+    return left * channels >= VECTOR_MAX && work->x_end - last_start >= channels + VECTOR_MAX;
 }
 
 /* Collects where the places inside start, and joins them TAPS_MAX at a time. `left` output places of the

@@ -283,6 +283,7 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
     struct tile *tile = &piece.tile;
     int64_t tap = 0, offset = 0, depth = block->taps * block->run;
     int64_t first = tile_panel_start(kernels, block->columns, from);
+    int64_t end = min64(tile_panel_start(kernels, block->columns, to), block->columns);
     float bias[TILE_PANEL_MAX];
 
     fill_bias(&piece, bias);
@@ -318,7 +319,6 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
         }
     } while (tap < block->taps);
     if (activation->kind > ACTIVATION_LEAKY_RELU)
-        activation_apply(activation, block->c + first, (size_t)block->rows,
-                         (size_t)(min64(tile_panel_start(kernels, block->columns, to), block->columns) - first),
+        activation_apply(activation, block->c + first, (size_t)block->rows, (size_t)(end - first),
                          (size_t)block->c_step);
 }

@@ -62,7 +62,8 @@ static const char *bottleneck_shapes(const struct bottleneck_params *params, con
 
     if (x->rank != 4 || x->dims[3] != params->channels)
         return "rank or channels do not fit the weights";
-    problem = window_fit(&params->window, 2, x->dims + 1, params->window.kernel + WINDOW_DIMS - 2, ret_window);
+    problem = window_fit(&params->window, 2, x->dims + 1, params->window.kernel + WINDOW_DIMS - 2,
+                         ret_window);
     if (problem == NULL && !depthwise_has_strips(ret_window))
         return "these windows have no strips";
     *ret_y = (struct shape){4, {x->dims[0], ret_window->out[1], ret_window->out[2], params->columns}};

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { PARTS = 7, PARALLEL_CELLS = 8192 };
+enum { PARTS = 7, PARALLEL_CELLS = 4096 };
 
 static enum engine_status rnn_init(const struct op_init *init, struct engine_error *err)
 {
@@ -362,7 +362,8 @@ static float *output_data(const struct op_call *call, int output)
 static void run_direction(const struct op_call *call, struct sweep *s, int d)
 {
     int64_t h = s->e.hidden, gh = s->e.gates * h, states = s->e.batch * h;
-    int64_t directions = s->params->directions;
+    int64_t w_floats = shape_elements(&call->inputs[RNN_W]->shape) / s->params->directions;
+    int64_t r_floats = shape_elements(&call->inputs[RNN_R]->shape) / s->params->directions;
     const float *initial_h = input_data(call, RNN_INITIAL_H), *initial_c = input_data(call, RNN_INITIAL_C);
     const float *bias = input_data(call, RNN_B), *peepholes = input_data(call, RNN_PEEPHOLES);
     float *y = output_data(call, 0), *y_h = output_data(call, 1), *y_c = output_data(call, 2);
@@ -370,8 +371,8 @@ static void run_direction(const struct op_call *call, struct sweep *s, int d)
     s->cell = s->params->cells[d];
     s->cell.hidden = h;
     s->reverse = s->params->reverse[d];
-    s->w = (const float *)call->inputs[RNN_W]->data + d * shape_elements(&call->inputs[RNN_W]->shape) / directions;
-    s->r = (const float *)call->inputs[RNN_R]->data + d * shape_elements(&call->inputs[RNN_R]->shape) / directions;
+    s->w = (const float *)call->inputs[RNN_W]->data + d * w_floats;
+    s->r = (const float *)call->inputs[RNN_R]->data + d * r_floats;
     s->bias = bias != NULL ? bias + d * 2 * gh : NULL;
     s->cell.peepholes = peepholes != NULL ? peepholes + d * 3 * h : NULL;
     s->cell.state_bias =

@@ -148,7 +148,8 @@ static bool copy_perm(struct graph *graph, int transpose, const char *name)
 
 static bool fuse(struct graph *graph, const struct attention *match)
 {
-    int output = graph->nodes[match->last].outputs[0], inputs[4] = {match->q, match->k, match->v, match->mask};
+    int output = graph->nodes[match->last].outputs[0];
+    int inputs[4] = {match->q, match->k, match->v, match->mask};
     const int nodes[] = {match->last,   match->values, match->softmax,
                          match->masked, match->scaled, match->scores};
     static const char *const names[] = {"perm_q", "perm_k", "perm_v", "perm_y"};

@@ -67,7 +67,8 @@ static bool copy_activation(struct graph *graph, const struct node *from, const 
 static bool fuse(struct graph *graph, int expand, int depthwise, int project)
 {
     static const char *const expand_names[] = {"expand_activation", "expand_alpha", "expand_beta"};
-    static const char *const depthwise_names[] = {"depthwise_activation", "depthwise_alpha", "depthwise_beta"};
+    static const char *const depthwise_names[] = {"depthwise_activation", "depthwise_alpha",
+                                                  "depthwise_beta"};
     static const char *const project_names[] = {"activation", "alpha", "beta"};
     const struct node first = graph->nodes[expand], second = graph->nodes[depthwise];
     const struct node third = graph->nodes[project];
