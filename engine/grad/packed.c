@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the optimiser makes of convolutions and products: training takes the model as it was written. */
+ * What only the optimiser makes: training takes the model as it was written. */
 #include "engine/grad/families.h"
 
 #define MADE_BY_OPTIMISER(NAME) \
@@ -9,7 +9,17 @@
 const struct grad_def grads_packed[] = {
     MADE_BY_OPTIMISER("PackConv"),
     MADE_BY_OPTIMISER("PackedConv"),
+    MADE_BY_OPTIMISER("PackedBottleneck"),
     MADE_BY_OPTIMISER("PackGemm"),
     MADE_BY_OPTIMISER("PackedGemm"),
+    MADE_BY_OPTIMISER("PackRecurrent"),
+    MADE_BY_OPTIMISER("PackedRNN"),
+    MADE_BY_OPTIMISER("PackedGRU"),
+    MADE_BY_OPTIMISER("PackedLSTM"),
+    MADE_BY_OPTIMISER("MaxPoolLast"),
+    MADE_BY_OPTIMISER("AveragePoolLast"),
+    MADE_BY_OPTIMISER("GlobalMaxPoolLast"),
+    MADE_BY_OPTIMISER("GlobalAveragePoolLast"),
+    MADE_BY_OPTIMISER("Attention"),
     {0},
 };

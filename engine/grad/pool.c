@@ -160,9 +160,6 @@ static enum engine_status pool_backward(const struct grad_call *call, struct eng
 #define NORM_POOL(NAME) \
     {.domain = "", .name = NAME, .inputs = GRAD_BIT(0), .save_inputs = GRAD_BIT(0), \
      .save_outputs = GRAD_BIT(0), .prepare = pool_prepare, .backward = pool_backward}
-#define MADE_BY_OPTIMISER(NAME) \
-    {.domain = "inferd", .name = NAME, \
-     .why_not = "only the optimiser makes it: training takes the model as it was written"}
 
 const struct grad_def grads_pool[] = {
     POOL("MaxPool"),
@@ -171,9 +168,5 @@ const struct grad_def grads_pool[] = {
     POOL("GlobalMaxPool"),
     POOL("GlobalAveragePool"),
     NORM_POOL("GlobalLpPool"),
-    MADE_BY_OPTIMISER("MaxPoolLast"),
-    MADE_BY_OPTIMISER("AveragePoolLast"),
-    MADE_BY_OPTIMISER("GlobalMaxPoolLast"),
-    MADE_BY_OPTIMISER("GlobalAveragePoolLast"),
     {0},
 };

@@ -111,17 +111,10 @@ static enum engine_status rnn_prepare(struct grad_prepare *prepare, struct engin
      .save_inputs = GRAD_BIT(RNN_X) | GRAD_BIT(RNN_W) | GRAD_BIT(RNN_R) | GRAD_BIT(RNN_LENGTHS) | \
                     ((MORE) & GRAD_BIT(RNN_PEEPHOLES)), \
      .prepare = rnn_prepare, .forward = rnn_forward, .backward = rnn_backward}
-#define MADE_BY_OPTIMISER(NAME) \
-    {.domain = "inferd", .name = NAME, \
-     .why_not = "only the optimiser makes it: training takes the model as it was written"}
 
 const struct grad_def grads_rnn[] = {
     RECURRENT("RNN", 0),
     RECURRENT("GRU", 0),
     RECURRENT("LSTM", GRAD_BIT(RNN_INITIAL_C) | GRAD_BIT(RNN_PEEPHOLES)),
-    MADE_BY_OPTIMISER("PackRecurrent"),
-    MADE_BY_OPTIMISER("PackedRNN"),
-    MADE_BY_OPTIMISER("PackedGRU"),
-    MADE_BY_OPTIMISER("PackedLSTM"),
     {0},
 };

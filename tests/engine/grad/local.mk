@@ -51,6 +51,12 @@ check_PROGRAMS += %D%/test_move
 %C%_test_move_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_move_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_networks
+%C%_test_networks_SOURCES = %D%/test_networks.c %D%/network_cases.h $(RUN_SUITE)
+EXTRA_DIST += %D%/make_networks.py
+%C%_test_networks_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures"'
+%C%_test_networks_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_norm
 %C%_test_norm_SOURCES = %D%/test_norm.c $(GRAD_CASE)
 %C%_test_norm_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -102,6 +108,11 @@ check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_table
+%C%_test_table_SOURCES = %D%/test_table.c $(GRAD_CASE)
+%C%_test_table_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+%C%_test_table_LDADD = $(ENGINE_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_tape
 %C%_test_tape_SOURCES = %D%/test_tape.c $(GRAD_CASE)
 %C%_test_tape_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
@@ -121,14 +132,3 @@ check_PROGRAMS += %D%/test_where
 %C%_test_where_SOURCES = %D%/test_where.c $(GRAD_CASE)
 %C%_test_where_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_where_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_term
-%C%_test_term_SOURCES = %D%/test_term.c $(RUN_SUITE)
-%C%_test_term_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_term_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_networks
-%C%_test_networks_SOURCES = %D%/test_networks.c %D%/network_cases.h $(RUN_SUITE)
-%C%_test_networks_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures"'
-%C%_test_networks_LDADD = $(ENGINE_TEST_LIBS)
-EXTRA_DIST += %D%/make_networks.py
