@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,6 +232,30 @@ void learning_directory_copy(const char *from, const char *to)
             copy_file(source, target);
     }
     closedir(listing);
+}
+
+void learning_tamper(const struct storage_dir *dir, const char *sql)
+{
+    char path[256];
+    sqlite3 *db;
+
+    snprintf(path, sizeof(path), "%s/journal.db", dir->path);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql,
+                  sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+void learning_damage(const struct storage_dir *dir, const char *name)
+{
+    int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC);
+    unsigned char byte;
+    off_t at = lseek(fd, 0, SEEK_END) - 20;
+
+    ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+    byte ^= 4;
+    ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
 }
 
 struct journal_options toy_options(void)

@@ -61,6 +61,11 @@ void learning_directory_make(char path[64]);
 void learning_directory_copy(const char *from, const char *to);
 void learning_directory_remove(const char *path);
 
+/* Runs statements on journal.db behind the journal's back, which must be closed. */
+void learning_tamper(const struct storage_dir *dir, const char *sql);
+/* Flips a bit near the end of a file. */
+void learning_damage(const struct storage_dir *dir, const char *name);
+
 struct journal_options toy_options(void);
 /* Writes the toy's checkpoint of the journal's last generation. */
 enum storage_status toy_checkpoint(const struct storage_dir *dir, struct journal *journal,

@@ -30,7 +30,7 @@ check_PROGRAMS += %D%/test_storage_damage
 %C%_test_storage_damage_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_storage_damage_LDADD = $(SERVER_TEST_LIBS)
 
-EXTRA_DIST += %D%/data
+EXTRA_DIST += %D%/data %D%/mutate.py
 check_PROGRAMS += %D%/test_checkpoint
 %C%_test_checkpoint_SOURCES = %D%/test_checkpoint.c $(LEARNING_CASE)
 %C%_test_checkpoint_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS) \

@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -451,19 +450,11 @@ START_TEST(files_are_private)
 }
 END_TEST
 
-/* Statements run on the file behind the journal's back. */
 static void tamper(const char *sql)
 {
-    char path[256];
-    sqlite3 *db;
-
     journal_close(journal);
     journal = NULL;
-    snprintf(path, sizeof(path), "%s/journal.db", dir.path);
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql,
-                  sqlite3_errmsg(db));
-    sqlite3_close(db);
+    learning_tamper(&dir, sql);
 }
 
 START_TEST(tampering_is_refused_by_name)

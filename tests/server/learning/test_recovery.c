@@ -7,8 +7,6 @@
 #include "tests/support/learning_case.h"
 #include "tests/support/run_suite.h"
 
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,31 +99,6 @@ static void assert_oracle(struct toy *model)
     assert_state(&state);
 }
 
-/* Flips a bit in the middle of a file. */
-static void damage(const char *name)
-{
-    int fd = openat(dir.fd, name, O_RDWR);
-    unsigned char byte;
-    off_t at = lseek(fd, 0, SEEK_END) - 20;
-
-    ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-    byte ^= 4;
-    ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-    close(fd);
-}
-
-static void tamper(const char *sql)
-{
-    char path[256];
-    sqlite3 *db;
-
-    snprintf(path, sizeof(path), "%s/journal.db", dir.path);
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql,
-                  sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 START_TEST(replay_comes_to_the_same_weights)
 {
     struct digest expected = toy_oracle(9);
@@ -133,15 +106,13 @@ START_TEST(replay_comes_to_the_same_weights)
     learn(9);
     restart();
     assert_ready(9);
-    ck_assert_uint_eq(found.replayed, 9);
-    ck_assert_uint_eq(found.checkpoint, 0);
+    ck_assert(found.replayed == 9 && found.checkpoint == 0);
     assert_state(&expected);
     checkpoint();
     learn(11);
     restart();
     assert_ready(11);
-    ck_assert_uint_eq(found.replayed, 2);
-    ck_assert_uint_eq(found.checkpoint, 9);
+    ck_assert(found.replayed == 2 && found.checkpoint == 9);
     expected = toy_oracle(11);
     assert_state(&expected);
     ck_assert_uint_eq(found.n_faults, 0);
@@ -158,11 +129,10 @@ START_TEST(a_damaged_checkpoint_costs_nothing)
         ASSERT_OK(recovery_prune(&dir, journal, 0, err));
     }
     ck_assert_uint_eq(journal_floor(journal), 6);
-    damage("checkpoint-00000000000000000009.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000009.safetensors");
     restart();
     assert_ready(9);
-    ck_assert_uint_eq(found.checkpoint, 6);
-    ck_assert_uint_eq(found.replayed, 3);
+    ck_assert(found.replayed == 3 && found.checkpoint == 6);
     ck_assert_uint_eq(found.n_faults, 1);
     ck_assert_int_eq(found.faults[0].status, STORAGE_DAMAGED);
     ck_assert_str_eq(found.faults[0].file, "checkpoint-00000000000000000009.safetensors");
@@ -214,7 +184,7 @@ START_TEST(rollback_goes_back_and_on)
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000008.safetensors"));
     learn(14);
     oracle(&model, 13, 14);
-    damage("checkpoint-00000000000000000012.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000012.safetensors");
     restart();
     assert_ready(14);
     assert_oracle(&model);
@@ -328,7 +298,7 @@ START_TEST(erasure_rebuilds_without)
     ASSERT_OK(recovery_prune(&dir, journal, 0, err));
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000006.safetensors"));
     ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000002.safetensors"));
-    damage("checkpoint-00000000000000000010.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");
     restart();
     assert_ready(10);
     ck_assert_uint_eq(found.checkpoint, 2);
@@ -343,7 +313,7 @@ START_TEST(a_false_tombstone_is_damage)
     learn(7);
     journal_close(journal);
     journal = NULL;
-    tamper("UPDATE example SET salt=NULL,inputs=NULL,targets=NULL WHERE id='p5-0'");
+    learning_tamper(&dir, "UPDATE example SET salt=NULL,inputs=NULL,targets=NULL WHERE id='p5-0'");
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
     ck_assert_uint_eq(found.generation, 4);
@@ -361,7 +331,7 @@ START_TEST(a_damaged_row_is_read_only_before_it)
     learn(8);
     journal_close(journal);
     journal = NULL;
-    tamper("UPDATE example SET targets=zeroblob(4) WHERE place=6<<20");
+    learning_tamper(&dir, "UPDATE example SET targets=zeroblob(4) WHERE place=6<<20");
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
     ck_assert_ptr_null(found.journal);
@@ -420,7 +390,7 @@ START_TEST(all_checkpoints_damaged)
     learn(4);
     checkpoint();
     learn(8);
-    damage("checkpoint-00000000000000000004.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000004.safetensors");
     restart();
     assert_ready(8);
     ck_assert_uint_eq(found.replayed, 8);
@@ -431,8 +401,8 @@ START_TEST(all_checkpoints_damaged)
     checkpoint();
     ASSERT_OK(recovery_prune(&dir, journal, 0, err));
     ck_assert_uint_eq(journal_floor(journal), 8);
-    damage("checkpoint-00000000000000000008.safetensors");
-    damage("checkpoint-00000000000000000010.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000008.safetensors");
+    learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
     ck_assert_uint_eq(found.generation, 0);
@@ -443,6 +413,7 @@ END_TEST
 
 START_TEST(without_a_journal_the_newest_checkpoint_serves)
 {
+    static const char *const files[] = {"journal.db", "journal.db-wal", "journal.db-shm", "journal.head"};
     struct digest expected = toy_oracle(6);
 
     learn(3);
@@ -452,10 +423,8 @@ START_TEST(without_a_journal_the_newest_checkpoint_serves)
     learn(8);
     journal_close(journal);
     journal = NULL;
-    unlinkat(dir.fd, "journal.db", 0);
-    unlinkat(dir.fd, "journal.db-wal", 0);
-    unlinkat(dir.fd, "journal.db-shm", 0);
-    unlinkat(dir.fd, "journal.head", 0);
+    for (size_t i = 0; i < 4; i++)
+        unlinkat(dir.fd, files[i], 0);
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
     ck_assert_uint_eq(found.generation, 6);
@@ -504,6 +473,8 @@ END_TEST
 /* Both are whole, but the witness has seen another row 5. */
 START_TEST(a_forked_journal_is_refused)
 {
+    struct storage_dir other;
+    struct journal *branch;
     struct toy_update update;
     char copy[96];
 
@@ -515,17 +486,12 @@ START_TEST(a_forked_journal_is_refused)
     toy_update_step(&toy, &update);
     ASSERT_OK(journal_append(journal, &update.row, 1, err));
     /* The other branch, made in the copy, with this branch's witness. */
-    {
-        struct storage_dir other;
-        struct journal *branch;
-
-        ASSERT_OK(storage_dir_open(&other, copy, "m", err));
-        ASSERT_OK(journal_open(&other, &options, &branch, err));
-        toy_update_make(&update, 5);
-        ASSERT_OK(journal_append(branch, &update.row, 1, err));
-        journal_close(branch);
-        storage_dir_close(&other);
-    }
+    ASSERT_OK(storage_dir_open(&other, copy, "m", err));
+    ASSERT_OK(journal_open(&other, &options, &branch, err));
+    toy_update_make(&update, 5);
+    ASSERT_OK(journal_append(branch, &update.row, 1, err));
+    journal_close(branch);
+    storage_dir_close(&other);
     go_back(copy, "journal.head");
     restart();
     ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
