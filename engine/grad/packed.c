@@ -8,6 +8,7 @@
 
 const struct grad_def grads_packed[] = {
     MADE_BY_OPTIMISER("PackConv"),
+    MADE_BY_OPTIMISER("PackedBottleneck"),
     MADE_BY_OPTIMISER("PackedConv"),
     MADE_BY_OPTIMISER("PackedBottleneck"),
     MADE_BY_OPTIMISER("PackGemm"),

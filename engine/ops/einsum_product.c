@@ -359,7 +359,7 @@ static struct operand join(const struct einsum_form *form, enum dtype dtype,
 bool einsum_scratch(const struct einsum_form *form, const struct shape *const *shapes, size_t size,
                     size_t *ret_bytes)
 {
-    struct operand operands[EINSUM_INPUTS_MAX];
+    struct operand operands[EINSUM_INPUTS_MAX] = {0};
 
     for (int i = 0; i < form->n_inputs; i++)
         operands[i] = make_operand(form, &form->inputs[i], shapes[i], NULL);
@@ -372,7 +372,7 @@ void einsum_product(const struct einsum_form *form, enum dtype dtype,
     const struct order all = all_labels(form);
     const uint64_t wanted = wanted_labels(form);
     const struct order result = ordered(&all, wanted, 0, 0);
-    struct operand operands[EINSUM_INPUTS_MAX], left;
+    struct operand operands[EINSUM_INPUTS_MAX] = {0}, left;
     char *rest = scratch;
 
     if (extent(form, wanted) == 0)
