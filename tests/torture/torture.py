@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""torture.py BUILD [--kills N] [--updates N] [--seed S]: kill -9 at random moments while eight clients teach and
+eight ask, again and again.
+
+Each update has an Idempotency-Key and is sent until it is acknowledged. In the end
+  - every update has been applied exactly once: each key answers with one generation, and these are 2 .. N + 1;
+  - no prediction has carried a generation that a restart took back;
+  - weights and optimiser state are, by their digest, those of a daemon that was never killed and learnt the same
+    updates one after the other in the order of their generations.
+Ends with "N passed, N failed"."""
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from daemon import Daemon  # noqa: E402
+
+LEARNERS, ASKERS = 8, 8
+CONFIG = {"training": {"learning_rate": 0.01, "optimiser": "momentum", "checkpoint_updates": 16}}
+
+
+def lessons(count, chance):
+    """Bodies of updates: one to four digits each, some with a rate of their own."""
+    images = (ROOT / "examples/digits/inputs.csv").read_text().split()
+    labels = (ROOT / "examples/digits/labels.csv").read_text().split()
+    out = []
+    for _ in range(count):
+        rows = [chance.randrange(len(images)) for _ in range(chance.randint(1, 4))]
+        body = {"inputs": [{"name": "image", "shape": [len(rows), 64], "datatype": "FP32",
+                            "data": [float(x) for row in rows for x in images[row].split(",")]}],
+                "targets": [{"name": "label", "shape": [len(rows)], "datatype": "INT64",
+                             "data": [int(labels[row]) for row in rows]}]}
+        if chance.random() < 0.3:
+            body["parameters"] = {"learning_rate": round(chance.uniform(0.001, 0.05), 4)}
+        out.append(json.dumps(body))
+    return out
+
+
+class Victim:
+    """The daemon on one state directory, killed and started again; clients ask where it is now."""
+
+    def __init__(self, build, folder):
+        self.build, self.folder = build, pathlib.Path(folder)
+        shutil.copytree(ROOT / "examples/models/digits", self.folder / "models/digits")
+        (self.folder / "models/digits/config.json").write_text(json.dumps(CONFIG))
+        self.daemon, self.starts = None, 0
+        self.start()
+
+    def start(self):
+        self.starts += 1
+        self.daemon = Daemon(self.build, "--model-repository", self.folder / "models",
+                             "--state-dir", self.folder / "state", "--poll-interval-ms", 0)
+
+    def kill(self):
+        process = self.daemon.process
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+
+    def post(self, path, body, headers=None, timeout=20):
+        """(status, JSON); None when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=timeout)
+        try:
+            connection.request("POST" if body else "GET", "/v2/models/digits" + path, body,
+                               {"Content-Type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+
+
+class Trial:
+    def __init__(self, victim, bodies, seed):
+        self.victim, self.bodies, self.seed = victim, bodies, seed
+        self.generations, self.complaints = {}, []
+        self.newest, self.lock, self.over = 1, threading.Lock(), threading.Event()
+
+    def teach(self, part):
+        for number in range(part, len(self.bodies), LEARNERS):
+            while True:
+                got = self.victim.post("/finetune", self.bodies[number], {"Idempotency-Key": f"update-{number}"})
+                if got is not None and got[0] == 200:
+                    break
+                if got is not None and got[0] not in (404, 503):
+                    self.complaints.append(f"update {number}: {got}")
+                    return
+                time.sleep(0.02)
+            self.saw(got[1]["parameters"]["generation"])
+            self.generations[number] = got[1]["parameters"]["generation"]
+
+    def saw(self, generation):
+        with self.lock:
+            self.newest = max(self.newest, generation)
+
+    def ask(self):
+        body = json.dumps({"inputs": json.loads(self.bodies[0])["inputs"]})
+        while not self.over.is_set():
+            with self.lock:
+                known, starts = self.newest, self.victim.starts
+            got = self.victim.post("/infer", body)
+            if got is None or got[0] != 200:
+                time.sleep(0.02)
+                continue
+            generation = got[1]["parameters"]["generation"]
+            if generation < known and starts == self.victim.starts:
+                self.complaints.append(f"a prediction by generation {generation} after {known} had been seen")
+            self.saw(generation)
+
+    def check_kept(self, seen):
+        """What anyone has seen before the kill is there after it."""
+        body = json.dumps({"inputs": json.loads(self.bodies[0])["inputs"]})
+        got = self.victim.post("/infer", body)
+        if got is None or got[0] != 200 or got[1]["parameters"]["generation"] < seen:
+            self.complaints.append(f"generation {seen} had been seen, after the kill: {got and got[1]['parameters']}")
+
+    def run(self, kills):
+        chance = random.Random(self.seed)
+        teachers = [threading.Thread(target=self.teach, args=(k,)) for k in range(LEARNERS)]
+        askers = [threading.Thread(target=self.ask) for _ in range(ASKERS)]
+        for thread in teachers + askers:
+            thread.start()
+        killed = 0
+        while killed < kills and any(thread.is_alive() for thread in teachers):
+            time.sleep(chance.uniform(0.005, 0.2))
+            self.victim.kill()
+            with self.lock:
+                seen = self.newest
+            self.victim.start()
+            self.check_kept(seen)
+            killed += 1
+            if killed % 25 == 0:
+                print(f"   {killed} kills, {len(self.generations)} of {len(self.bodies)} updates", flush=True)
+        for thread in teachers:
+            thread.join()
+        self.over.set()
+        for thread in askers:
+            thread.join()
+        return killed
+
+
+def digest(victim):
+    rows = victim.post("/generations?limit=1", None)[1]["generations"]
+    return rows[0]["generation"], rows[0]["digest"]
+
+
+def replayed(build, folder, trial):
+    """The digest of a daemon that learnt the same in the same order and was never disturbed."""
+    victim = Victim(build, folder)
+    for number in sorted(trial.generations, key=trial.generations.get):
+        status, answer = victim.post("/finetune", trial.bodies[number])
+        assert status == 200, answer
+    result = digest(victim)
+    victim.daemon.stop()
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build", nargs="?", default=ROOT / "build")
+    parser.add_argument("--kills", type=int, default=int(os.environ.get("INFERD_TORTURE_KILLS", "100")))
+    parser.add_argument("--updates", type=int)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("INFERD_TEST_SEED", time.time_ns() % 10**9)))
+    arguments = parser.parse_args()
+    print(f"INFERD_TEST_SEED={arguments.seed}", flush=True)
+    bodies = lessons(arguments.updates or 16 * arguments.kills + 64, random.Random(arguments.seed))
+    checks = []
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        victim = Victim(arguments.build, folder)
+        trial = Trial(victim, bodies, arguments.seed)
+        killed = trial.run(arguments.kills)
+        victim.kill()
+        victim.start()
+        generation, weights = digest(victim)
+        print(f"   {killed} kills while {len(bodies)} updates were taught, {generation - 1} generations", flush=True)
+        checks.append(("nobody complains", trial.complaints == []))
+        checks.append(("every update once",
+                       sorted(trial.generations.values()) == list(range(2, len(bodies) + 2)) and
+                       generation == len(bodies) + 1))
+        again = [victim.post("/finetune", bodies[k], {"Idempotency-Key": f"update-{k}"})
+                 for k in random.Random(arguments.seed).sample(range(len(bodies)), min(50, len(bodies)))]
+        checks.append(("keys are remembered", all(got is not None and got[0] == 200 for got in again) and
+                       digest(victim) == (generation, weights)))
+        victim.daemon.stop()
+        checks.append(("the weights of an undisturbed daemon",
+                       replayed(arguments.build, other, trial) == (generation, weights)))
+    for complaint in trial.complaints[:5]:
+        print("   " + complaint)
+    for name, good in checks:
+        if not good:
+            print(f"FAILED {name} (--seed {arguments.seed})")
+    failed = sum(not good for _, good in checks)
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
