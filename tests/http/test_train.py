@@ -23,7 +23,7 @@ def check(tally, name, truth, said=""):
 
 
 def run(folder, *arguments):
-    done = subprocess.run([INFERD, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([INFERD, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=600)
     return done.returncode, done.stdout, done.stderr
 
 
