@@ -460,8 +460,11 @@ static bool settle_labels(struct loading *loading)
 
 static struct dataset *load(struct loading *loading)
 {
+    const struct dataset_options options = {.memory_bytes_max = loading->wish->memory_bytes_max,
+                                            .spill_dir = loading->wish->spill_dir};
     struct engine_error err = {0};
-    struct dataset *dataset = dataset_create(loading->fields, loading->n_fields, NULL, &err);
+    struct dataset *dataset =
+        dataset_create(loading->fields, loading->n_fields, &options, &err);
     int64_t rows = 0, first = 0;
     bool ok = dataset != NULL;
 

@@ -28,6 +28,8 @@ struct train_wish {
     const char *input_columns, *target_columns;   /* names separated by ',', or NULL */
     char delimiter;                /* 0: found out */
     bool skip_missing;
+    size_t memory_bytes_max;       /* of examples in memory (0: 1 GiB); the rest is in a file in */
+    const char *spill_dir;
     /* Class names in the order of their ids, where they are known (the model's, the training data's):
      * text beyond them is refused. NULL: they are taken from the file and sorted. */
     const struct labels *labels;

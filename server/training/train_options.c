@@ -42,6 +42,9 @@ static const struct option_row {
     {"seed", OPTION_WHOLE, AT(seed), 0, 1e18, "N", "of order, split and dropout; 1"},
     {"threads", OPTION_WHOLE, AT(threads), 1, 64, "N", "1; the result does not depend on it"},
     {"memory", OPTION_WHOLE, AT(memory), 1, 1e15, "BYTES", "that the trainer may take; no bound"},
+    {"data-memory", OPTION_WHOLE, AT(data_memory), 1, 1e15, "BYTES",
+     "of examples held in memory; the rest is in a file in $TMPDIR (/var/tmp), whose order is shuffled by "
+     "blocks; 1 GiB"},
 
     {"loss", OPTION_TEXT, AT(loss), 0, 0, "NAME",
      "ce, bce, mse, mae or huber; by default what fits the model's head"},

@@ -24,7 +24,7 @@ struct train_options {
     bool skip_missing;
     double validation;
     const char *standardise;
-    int64_t epochs, batch, micro_batch, seed, threads, memory;
+    int64_t epochs, batch, micro_batch, seed, threads, memory, data_memory;
     const char *loss, *class_weights;
     double huber_delta, label_smoothing;
     bool has_ignore;

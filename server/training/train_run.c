@@ -49,11 +49,12 @@ static bool make_trainer(struct running *running)
         return engine_problem(running, &err);
     snprintf(running->fingerprint, sizeof(running->fingerprint),
              "examples=%lld batch=%lld micro-batch=%lld seed=%lld validation=%g optimiser=%s rate=%.17g "
-             "schedule=%s period=%lld warmup=%lld",
+             "schedule=%s period=%lld warmup=%lld blocks=%u",
              (long long)dataset_n_examples(running->session->dataset), (long long)options->batch,
              (long long)options->micro_batch, (long long)options->seed, options->validation,
              options->optimiser, options->rate, options->schedule,
-             (long long)trainer_options.schedule.period, (long long)options->warmup);
+             (long long)trainer_options.schedule.period, (long long)options->warmup,
+             running->batches.block);
     running->progress.best_count = train_best_count(running->trainer);
     running->progress.best = malloc((size_t)running->progress.best_count * sizeof(float) + 1);
     return running->progress.best != NULL ||

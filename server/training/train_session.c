@@ -170,6 +170,7 @@ static struct labels *model_labels(const struct model *model)
 static bool make_wish(const struct train_session *session, const struct train_options *options,
                       struct train_wish *wish, struct problem *problem)
 {
+    const char *tmpdir = getenv("TMPDIR");
     struct engine_error err = {0};
     struct trainer_options trainer_options;
     struct trainer_loss loss;
@@ -187,6 +188,8 @@ static bool make_wish(const struct train_session *session, const struct train_op
                                 .target_columns = options->target,
                                 .delimiter = options->delimiter != NULL ? options->delimiter[0] : 0,
                                 .skip_missing = options->skip_missing,
+                                .memory_bytes_max = (size_t)options->data_memory,
+                                .spill_dir = tmpdir != NULL && *tmpdir != '\0' ? tmpdir : "/var/tmp",
                                 .labels = session->labels};
     if (wish->n_inputs > TRAIN_ENDS_MAX || wish->n_targets > TRAIN_ENDS_MAX) {
         trainer_destroy(trainer);

@@ -89,6 +89,25 @@ def check_bits(tally, folder):
     check(tally, "another run's checkpoint", code == 65 and "is of another run" in err, err)
 
 
+def check_examples_in_a_file(tally, folder):
+    """Most of the data are on disk: it learns as well, and what decides the order is part of the run."""
+    common = ["train", "net.onnx", "--data", "train.csv", "--standardise", "each", "--rate", 0.01, "--metric",
+              "accuracy", "--test", "test.csv", "--period", 600]
+    little = ["--data-memory", 4096]
+    code, out, err = run(folder, *common, *little, "--epochs", 30, "-o", "disk.onnx")
+    check(tally, "learns from disk", code == 0 and metric(out, "accuracy") > 0.95, out + err)
+    run(folder, *common, *little, "--epochs", 10, "--checkpoint", "d.safetensors", "-o", "x.onnx")
+    run(folder, *common, *little, "--epochs", 30, "--checkpoint", "d.safetensors", "--resume", "-o", "cut.onnx")
+    check(tally, "the same bits from disk, cut",
+          (folder / "disk.onnx").read_bytes() == (folder / "cut.onnx").read_bytes())
+    run(folder, *common, "--epochs", 1, "--checkpoint", "e.safetensors", "-o", "x.onnx")
+    code, _, err = run(folder, *common, *little, "--epochs", 2, "--checkpoint", "e.safetensors", "--resume", "-o", "x")
+    check(tally, "another order is another run", code == 65 and "is of another run" in err, err)
+    done = subprocess.run([INFERD, *map(str, common), *map(str, little), "-o", "x"], cwd=folder, capture_output=True,
+                          text=True, timeout=60, env={**os.environ, "TMPDIR": "/nonexistent"})
+    check(tally, "no place for the rest", done.returncode != 0 and "examples beyond memory" in done.stderr, done.stderr)
+
+
 def check_regression(tally, folder):
     line(folder / "line.csv", 300)
     run(folder, "create", "mlp", "--input-shape", 2, "--task", "regression", "--classes", 1, "-o", "line.onnx")
@@ -227,6 +246,7 @@ def main():
         folder = pathlib.Path(name)
         check_learning(tally, folder)
         check_bits(tally, folder)
+        check_examples_in_a_file(tally, folder)
         check_regression(tally, folder)
         check_real_data(tally, folder)
         check_search(tally, folder)
