@@ -183,13 +183,13 @@ static void run_strip(const struct tile_kernels *kernels, const struct conv_last
     int kernel = (int)w->kernel[2], stride = (int)w->stride[2];
     strip_fn *fn = functions[cpu_isa()][kernel == 5][stride == 2];
 
-    for (int64_t panel = 0; panel < tile_panels(kernels, channels); panel++) {
-        int64_t from = tile_panel_start(kernels, channels, panel);
-        int64_t width = tile_panel_start(kernels, channels, panel + 1) - from;
-        int64_t end = from + width < channels ? from + width : channels;
-        int64_t whole = from + (end - from) / kernels->vector * kernels->vector;
+    for (int64_t from = 0, width; from < channels; from += width) {
         const float *weights = conv->weights + from * conv->form.taps;
+        int64_t end, whole;
 
+        width = tile_panel_width(kernels, tile_width(kernels, channels) - from);
+        end = from + width < channels ? from + width : channels;
+        whole = from + (end - from) / kernels->vector * kernels->vector;
         fn(s, (size_t)from, (size_t)end, weights, (size_t)width);
         if (whole < end)
             finish_ragged(s, kernel, stride, (size_t)whole, (size_t)end, weights + (whole - from),

@@ -5,6 +5,8 @@
 
 enum {
     BLOCK_DEPTH = 192,          /* of a panel at a time: 18 KiB at 24 columns */
+    FEW_ROWS = 24,              /* that read each panel so few times that deeper pieces, */
+    FEW_ROWS_DEPTH = 1024,      /* which store fewer sums, are better */
     JOIN_COLUMNS_MIN = 48,      /* so many columns that joining rows for them pays */
     LINE = 64                   /* bytes */
 };
@@ -33,6 +35,15 @@ int64_t tile_panel_start(const struct tile_kernels *kernels, int64_t columns, in
     if (panel > 0 && panel == panels - 1 && width - panel * kernels->panel == kernels->vector)
         return panel * kernels->panel - (kernels->panel / kernels->vector - 1) / 2 * kernels->vector;
     return panel * kernels->panel;
+}
+
+int64_t tile_panel_width(const struct tile_kernels *kernels, int64_t left)
+{
+    int64_t vectors = kernels->panel / kernels->vector;
+
+    if (left == kernels->panel + kernels->vector)
+        return kernels->panel - (vectors - 1) / 2 * kernels->vector;
+    return min64(left, kernels->panel);
 }
 
 typedef float four __attribute__((vector_size(16)));
@@ -246,11 +257,14 @@ static void run_piece(const struct piece *piece, int64_t from, int64_t to)
     }
 }
 
+_Static_assert(FEW_ROWS * FEW_ROWS_DEPTH <= TILE_BLOCK_ROWS * BLOCK_DEPTH, "joined rows have room");
+
 /* `left` in pieces of BLOCK_DEPTH at most, as even as can be: the size of the first. Few rows read each
  * panel once, so there is nothing to keep near. */
 static int64_t piece_size(const struct tile_block *block, int64_t left, int64_t unit)
 {
-    int64_t most = BLOCK_DEPTH / unit > 0 ? BLOCK_DEPTH / unit : 1;
+    int64_t limit = block->rows <= FEW_ROWS ? FEW_ROWS_DEPTH : BLOCK_DEPTH;
+    int64_t most = limit / unit > 0 ? limit / unit : 1;
     int64_t pieces = (left + most - 1) / most;
 
     int64_t size;

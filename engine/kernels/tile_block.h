@@ -36,6 +36,8 @@ void tile_block_run(const struct tile_kernels *kernels, const struct tile_block 
 int64_t tile_panels(const struct tile_kernels *kernels, int64_t columns);
 /* The first column of a panel; for their number, the end of the last one, in whole vectors. */
 int64_t tile_panel_start(const struct tile_kernels *kernels, int64_t columns, int64_t panel);
+/* The width of a panel from whose first column on there are `left` columns in whole vectors. */
+int64_t tile_panel_width(const struct tile_kernels *kernels, int64_t left);
 /* Floats of a packed row: the last panel ends with the last vector that has a column. */
 int64_t tile_width(const struct tile_kernels *kernels, int64_t columns);
 /* Packs rows [first, first + count) of `depth`: alpha * w, whose element (k, j), k counted from

@@ -239,12 +239,12 @@ static const struct row {
      "n = Conv(m,p,q); y = Add(x,n); out y",
      "Transpose PackedBottleneck Transpose"},
     {"bottleneck, strips of an image",
-     "in x f32[N,4,61,40]; const e f32[37,4,1,1] ~; const d f32[37,1,3,3] ~; const b f32[37] ~;"
+     "in x f32[2,4,61,40]; const e f32[37,4,1,1] ~; const d f32[37,1,3,3] ~; const b f32[37] ~;"
      "const p f32[5,37,1,1] ~; i = Conv(x,e); j = HardSwish(i);"
      "k = Conv(j,d,b) group=37 pads=1,0,1,1 strides=2,2; m = LeakyRelu(k) alpha=0.2; y = Conv(m,p); out y",
      "Transpose PackedBottleneck Transpose"},
     {"bottleneck, five by five",
-     "in x f32[N,4,50,42]; const e f32[40,4,1,1] ~; const d f32[40,1,5,5] ~; const p f32[5,40,1,1] ~;"
+     "in x f32[2,4,50,42]; const e f32[40,4,1,1] ~; const d f32[40,1,5,5] ~; const p f32[5,40,1,1] ~;"
      "i = Conv(x,e); k = Conv(i,d) group=40 pads=2,2,2,2; m = Sigmoid(k); y = Conv(m,p); out y",
      "Transpose PackedBottleneck Transpose"},
     {"middle of a bottleneck read elsewhere",
