@@ -10,7 +10,6 @@ const struct grad_def grads_packed[] = {
     MADE_BY_OPTIMISER("PackConv"),
     MADE_BY_OPTIMISER("PackedBottleneck"),
     MADE_BY_OPTIMISER("PackedConv"),
-    MADE_BY_OPTIMISER("PackedBottleneck"),
     MADE_BY_OPTIMISER("PackGemm"),
     MADE_BY_OPTIMISER("PackedGemm"),
     MADE_BY_OPTIMISER("PackRecurrent"),

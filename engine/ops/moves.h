@@ -16,7 +16,7 @@ struct placed_move {
 /* Neither tensor is empty, unless the move is. Elements of any one size. */
 void placed_move_run(const struct placed_move *placed, const struct tensor *from,
                      const struct tensor *to);
-/* From where it went to where it came from. */
+/* From where it went to where it came from; its dimensions in another order. */
 struct placed_move placed_move_reverse(const struct placed_move *placed);
 
 /* One operator's. `params` are its own; inputs and outputs have shapes, and data where the operator takes

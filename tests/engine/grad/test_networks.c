@@ -217,6 +217,7 @@ Suite *make_suite(void)
     Suite *suite = suite_create("gradients of networks");
     TCase *tc = tcase_create("fixtures");
 
+    tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, equals_pytorch, 0, count_groups());
     suite_add_tcase(suite, tc);
     return suite;
