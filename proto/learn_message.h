@@ -36,6 +36,21 @@ void learn_request_encode(const struct learn_request *request, struct text *text
 bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
                              struct problem *problem);
 
+/* {"first": 12, "last": 15}: the generations to be left out. */
+bool rewind_request_decode(const void *body, size_t body_bytes, int64_t *ret_first,
+                           int64_t *ret_last, struct problem *problem);
+
+enum { ERASE_PLACES_MAX = 1000 };
+
+/* One example: the row of the update that a generation came of. */
+struct learn_place {
+    int64_t generation, row;
+};
+
+/* {"examples": [{"generation": 42, "row": 0}]}; `ret_places` is the caller's to free. */
+bool erase_request_decode(const void *body, size_t body_bytes, struct learn_place **ret_places,
+                          size_t *ret_n, struct problem *problem);
+
 struct learn_metric {
     const char *name;
     double value;               /* NaN is sent as null */

@@ -168,6 +168,82 @@ bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_g
     return good;
 }
 
+bool rewind_request_decode(const void *body, size_t body_bytes, int64_t *ret_first,
+                           int64_t *ret_last, struct problem *problem)
+{
+    static const char *const known[] = {"first", "last", NULL};
+    const struct json_limits limits = {.bytes_max = 4096, .depth_max = 4};
+    struct json_envelope envelope;
+    bool good;
+
+    if (!json_envelope_split(body, body_bytes, NULL, 0, &limits, &envelope, problem))
+        return false;
+    good = json_fields_known(envelope.root, "", known, problem) &&
+           json_field_int(envelope.root, "", "first", FIELD_REQUIRED, 1, INT64_MAX, ret_first,
+                          problem) &&
+           json_field_int(envelope.root, "", "last", FIELD_REQUIRED, *ret_first, INT64_MAX, ret_last,
+                          problem);
+    json_envelope_finish(&envelope);
+    return good;
+}
+
+static bool decode_places(json_t *list, struct learn_place *places, struct problem *problem)
+{
+    static const char *const known[] = {"generation", "row", NULL};
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i);
+        char path[32];
+
+        snprintf(path, sizeof(path), "examples[%zu]", i);
+        if (!json_is_object(item))
+            return problem_set(problem, 400, "bad_json", "%s must be an object", path);
+        if (!json_fields_known(item, path, known, problem) ||
+            !json_field_int(item, path, "generation", FIELD_REQUIRED, 1, INT64_MAX,
+                            &places[i].generation, problem) ||
+            !json_field_int(item, path, "row", FIELD_REQUIRED, 0, (1 << 20) - 1, &places[i].row,
+                            problem))
+            return false;
+    }
+    return true;
+}
+
+bool erase_request_decode(const void *body, size_t body_bytes, struct learn_place **ret_places,
+                          size_t *ret_n, struct problem *problem)
+{
+    static const char *const known[] = {"examples", NULL};
+    const struct json_limits limits = {.bytes_max = 1 << 17, .depth_max = 4};
+    struct learn_place *places = NULL;
+    struct json_envelope envelope;
+    json_t *list = NULL;
+    size_t n = 0;
+    bool good;
+
+    if (!json_envelope_split(body, body_bytes, NULL, 0, &limits, &envelope, problem))
+        return false;
+    good = json_fields_known(envelope.root, "", known, problem) &&
+           json_field_array(envelope.root, "", "examples", FIELD_REQUIRED, &list, problem);
+    if (good) {
+        n = json_array_size(list);
+        if (n < 1 || n > ERASE_PLACES_MAX)
+            good = problem_set(problem, 400, "bad_json", "examples has %zu items, expected 1 to %d",
+                               n, ERASE_PLACES_MAX);
+    }
+    if (good) {
+        places = calloc(n, sizeof(*places));
+        good = places != NULL ? decode_places(list, places, problem)
+                              : problem_set(problem, 507, "no_memory", "out of memory");
+    }
+    json_envelope_finish(&envelope);
+    if (!good) {
+        free(places);
+        return false;
+    }
+    *ret_places = places;
+    *ret_n = n;
+    return true;
+}
+
 void learn_request_encode(const struct learn_request *request, struct text *text)
 {
     text_puts(text, "{");

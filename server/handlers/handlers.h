@@ -33,6 +33,8 @@ void handle_finetune(struct exchange *exchange, struct services *services);
 void handle_evaluate(struct exchange *exchange, struct services *services);
 void handle_generations(struct exchange *exchange, struct services *services);
 void handle_rollback(struct exchange *exchange, struct services *services);
+void handle_rewind(struct exchange *exchange, struct services *services);
+void handle_erase(struct exchange *exchange, struct services *services);
 void handle_export(struct exchange *exchange, struct services *services);
 /* models.c */
 void handle_model_put(struct exchange *exchange, struct services *services);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * finetune, evaluate, generations, rollback, export: a request becomes a job of the model's learner,
+ * finetune, evaluate, generations, rollback, rewind, erase, export: a request becomes a job of the model's learner,
  * whose thread answers. */
 #include "server/learning/learning.h"
 
@@ -21,6 +21,7 @@ struct learn_call {
     struct learn_request request;
     bool decoded;
     char key[KEY_BYTES_MAX + 1];
+    struct learn_place *places;
     const char **names;            /* one block: names, inputs, targets */
 };
 
@@ -30,6 +31,7 @@ static void call_destroy(struct learn_call *call)
         learn_request_finish(&call->request);
     model_entry_unref(call->job.entry);
     free(call->names);
+    free(call->places);
     free(call);
 }
 
@@ -275,20 +277,46 @@ void handle_export(struct exchange *exchange, struct services *services)
         submit(call, services);
 }
 
-void handle_rollback(struct exchange *exchange, struct services *services)
+static bool decode_back(struct learn_call *call, struct problem *problem)
+{
+    struct learn_job *job = &call->job;
+    size_t body_bytes;
+    const void *body = exchange_body(call->exchange, &body_bytes);
+
+    if (job->kind == LEARN_JOB_ROLLBACK)
+        return rollback_request_decode(body, body_bytes, &job->first, problem);
+    if (job->kind == LEARN_JOB_REWIND)
+        return rewind_request_decode(body, body_bytes, &job->first, &job->last, problem);
+    if (!erase_request_decode(body, body_bytes, &call->places, &job->n_places, problem))
+        return false;
+    job->places = call->places;
+    return true;
+}
+
+static void go_back(enum learn_kind kind, struct exchange *exchange, struct services *services)
 {
     struct problem problem = {0};
-    struct learn_call *call = call_create(LEARN_JOB_ROLLBACK, exchange, services, &problem);
-    size_t body_bytes;
-    const void *body;
+    struct learn_call *call = call_create(kind, exchange, services, &problem);
 
-    if (call == NULL) {
+    if (call == NULL)
         exchange_reply_problem(exchange, &problem);
-        return;
-    }
-    body = exchange_body(exchange, &body_bytes);
-    if (rollback_request_decode(body, body_bytes, &call->job.first, &problem))
+    else if (decode_back(call, &problem))
         submit(call, services);
     else
         call_fail(call, &problem);
+}
+
+void handle_rollback(struct exchange *exchange, struct services *services)
+{
+    go_back(LEARN_JOB_ROLLBACK, exchange, services);
+}
+
+void handle_rewind(struct exchange *exchange, struct services *services)
+{
+    go_back(LEARN_JOB_REWIND, exchange, services);
+}
+
+void handle_erase(struct exchange *exchange, struct services *services)
+{
+    go_back(LEARN_JOB_ERASE, exchange, services);
 }

@@ -158,6 +158,9 @@ enum storage_status journal_jumps(struct journal *journal, journal_visit visit, 
 enum storage_status journal_measure(struct journal *journal, struct journal_size *ret,
                                     struct storage_fault *fault);
 
+/* The newest generation that retention lets go. */
+enum storage_status journal_prunable(struct journal *journal, int64_t now_ms, uint64_t *ret,
+                                     struct storage_fault *fault);
 /* Forgets rows up to and including `generation` as far as retention allows, and answers of keys that
  * are older than their age. `now_ms` is Unix time. The caller holds checkpoints that no longer need
  * those rows. */

@@ -38,6 +38,12 @@ static enum storage_status retained(struct journal *journal, uint64_t generation
     return STORAGE_OK;
 }
 
+enum storage_status journal_prunable(struct journal *journal, int64_t now_ms, uint64_t *ret,
+                                     struct storage_fault *fault)
+{
+    return retained(journal, UINT64_MAX, now_ms, ret, fault);
+}
+
 static int run_with(sqlite3_stmt *statement, int64_t number)
 {
     sqlite3_bind_int64(statement, 1, number);

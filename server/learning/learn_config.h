@@ -37,6 +37,7 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, guard_warmup, 0, 1000000, 32, "updates before running means count") \
     X(INT, seed, 0, 9007199254740991, 0, "of dropout") \
     X(INT, checkpoint_updates, 1, 1000000, 512, "updates between checkpoints") \
+    X(INT, keep_updates, 0, 1000000000, 1024, "newest updates that can be gone back to") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

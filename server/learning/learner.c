@@ -28,26 +28,43 @@ static void answer_problem(struct learn_job *job, const struct problem *problem)
     job->finish(job, NULL, NULL, -1, problem);
 }
 
+/* Changes that go back: each is a group of its own. */
+static bool goes_back(const struct learn_job *job)
+{
+    return job->kind == LEARN_JOB_ROLLBACK || job->kind == LEARN_JOB_REWIND ||
+           job->kind == LEARN_JOB_ERASE;
+}
+
 static bool is_change(const struct learn_job *job)
 {
-    return job->kind == LEARN_JOB_FINETUNE || job->kind == LEARN_JOB_ROLLBACK;
+    return job->kind == LEARN_JOB_FINETUNE || goes_back(job);
+}
+
+/* One transaction. An erasure is durable even if its journal's log cannot be emptied yet (BUSY). */
+static bool write_rows(struct learner *learner, struct group *group, struct storage_fault *fault)
+{
+    struct journal_row rows[LEARNER_GROUP_MAX];
+
+    if (group->updates[0].job->kind == LEARN_JOB_ERASE)
+        return learner_erase(learner, &group->updates[0], fault) == STORAGE_OK;
+    for (int i = 0; i < group->n_updates; i++)
+        rows[i] = group->updates[i].row;
+    return journal_append(learner->journal, rows, (size_t)group->n_updates, fault) == STORAGE_OK;
 }
 
 /* All of the group is durable and live, or none of it is acknowledged. */
 static void commit(struct learner *learner, struct group *group)
 {
-    struct journal_row rows[LEARNER_GROUP_MAX];
     struct storage_fault fault = {0};
     struct problem problem = {0};
-    bool good;
+    bool good, erased;
 
     if (group->n_updates == 0)
         return;
     /* One transaction: its rows are there together, so the last one's digest is enough. */
     group->updates[group->n_updates - 1].row.state = learner_digest(learner);
-    for (int i = 0; i < group->n_updates; i++)
-        rows[i] = group->updates[i].row;
-    good = journal_append(learner->journal, rows, (size_t)group->n_updates, &fault) == STORAGE_OK;
+    erased = group->updates[0].job->kind == LEARN_JOB_ERASE;
+    good = write_rows(learner, group, &fault);
     if (!good) {
         learner->ahead = true;
         learner_latch(learner, &fault);
@@ -70,8 +87,9 @@ static void commit(struct learner *learner, struct group *group)
     if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
         fault.status != STORAGE_BUSY)
         learner_latch(learner, &fault);
-    if (good && learner->generation - learner->checkpointed >=
-                    (uint64_t)learner->config.checkpoint_updates)
+    /* Older checkpoints hold the influence of what was erased: a new one lets them go. */
+    if (good && (erased || learner->generation - learner->checkpointed >=
+                               (uint64_t)learner->config.checkpoint_updates))
         learner_checkpoint(learner);
 }
 
@@ -137,7 +155,7 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
     bool good;
 
     /* What a key was answered, and where a roll back begins, is known once the group is committed. */
-    if (job->kind == LEARN_JOB_ROLLBACK || key_is_in_group(group, job))
+    if (goes_back(job) || key_is_in_group(group, job))
         commit(learner, group);
     if (learner->state == LEARNER_READY && learner->stored && answer_known_key(learner, job))
         return;
@@ -148,15 +166,15 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
     if (!group->n_updates)
         group->begun_ns = clock_now_ns();
     update = &group->updates[group->n_updates];
-    good = job->kind == LEARN_JOB_ROLLBACK ? learner_roll_back(learner, job, update, &problem)
-                                           : learner_step(learner, job, update, &problem);
+    good = goes_back(job) ? learner_go_back(learner, job, update, &problem)
+                          : learner_step(learner, job, update, &problem);
     if (!good) {
         learner_update_finish(update);
         answer_problem(job, &problem);
         return;
     }
     group->n_updates++;
-    if (group->n_updates == LEARNER_GROUP_MAX || job->kind == LEARN_JOB_ROLLBACK ||
+    if (group->n_updates == LEARNER_GROUP_MAX || goes_back(job) ||
         clock_now_ns() - group->begun_ns > (uint64_t)GROUP_NS_MAX)
         commit(learner, group);
 }

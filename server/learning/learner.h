@@ -13,6 +13,7 @@
 #define SERVER_LEARNING_LEARNER_H
 
 #include "engine/engine.h"
+#include "proto/learn_message.h"
 #include "proto/problem.h"
 #include "proto/text.h"
 #include "server/learning/digest.h"
@@ -26,7 +27,9 @@ enum learn_kind {
     LEARN_JOB_EVALUATE,            /* inputs, targets */
     LEARN_JOB_GENERATIONS,         /* first: below which generation (0: from the newest); count */
     LEARN_JOB_ROLLBACK,            /* first: to which generation; key */
-    LEARN_JOB_EXPORT
+    LEARN_JOB_EXPORT,
+    LEARN_JOB_REWIND,              /* first, last: the generations to be left out; key */
+    LEARN_JOB_ERASE                /* places: of the examples; key */
 };
 
 /* What a learner is asked for. Its owner is the handler until learner_submit(), the learner until `finish` is
@@ -43,7 +46,9 @@ struct learn_job {
     const char *key;               /* Idempotency-Key, or NULL */
     struct digest body;            /* of the request, with the key */
     int64_t if_match;              /* generation that must be the newest; -1: any */
-    int64_t first, count;
+    int64_t first, last, count;
+    const struct learn_place *places;
+    size_t n_places;
     const char *principal;         /* who asks, or NULL */
     uint64_t deadline_ns;          /* CLOCK_MONOTONIC */
     bool (*is_abandoned)(const struct learn_job *job);

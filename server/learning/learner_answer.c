@@ -98,7 +98,7 @@ void learner_encode(const struct learner *learner, const struct learn_job *job, 
         .generation = generation,
         .durable = durable,
         .loss = loss,
-        .examples = job->kind == LEARN_JOB_ROLLBACK ? 0 : job->rows,
+        .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
         .metrics = metrics,
     };
 
@@ -183,6 +183,10 @@ static bool list_row(void *arg, const struct journal_row *row, size_t n_erased)
     if (row->kind == JOURNAL_ROLLBACK)
         text_printf(text, ",\"to\":%" PRId64,
                     listing->learner->generation_base + (int64_t)row->first);
+    if (row->kind == JOURNAL_REWIND)
+        text_printf(text, ",\"first\":%" PRId64 ",\"last\":%" PRId64,
+                    listing->learner->generation_base + (int64_t)row->first,
+                    listing->learner->generation_base + (int64_t)row->last);
     if (row->principal != NULL && row->principal[0] != '\0') {
         text_puts(text, ",\"principal\":");
         text_json_string(text, row->principal, strlen(row->principal));

@@ -426,7 +426,10 @@ bool learner_store(struct learner *learner, struct problem *problem)
     }
     learner->stored = true;
     learner->journal_options = (struct journal_options){
-        .base = learner->base, .bytes_max = (uint64_t)learner->config.journal_bytes_max};
+        .base = learner->base,
+        .bytes_max = (uint64_t)learner->config.journal_bytes_max,
+        .generations_min = (uint64_t)learner->config.keep_updates,
+    };
     return recover_all(learner, problem);
 }
 

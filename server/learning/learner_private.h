@@ -59,6 +59,7 @@ struct learner_update {
     struct text answer;
     void *memory;
     char *settings;
+    const char **ids;              /* erase: of the examples; one block with their text */
 };
 
 /* learner_open.c */
@@ -77,12 +78,22 @@ void problem_from_fault(struct problem *problem, const struct storage_fault *fau
 bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
                   struct problem *problem);
 void learner_update_finish(struct learner_update *update);
-/* Rolls back to job->first; likewise. */
-bool learner_roll_back(struct learner *learner, struct learn_job *job,
-                       struct learner_update *update, struct problem *problem);
+bool learner_has_room(struct learner *learner, const struct journal_row *row,
+                      struct problem *problem);
+/* The row's generation, time, key and so on, now that the trainer holds its outcome. */
+void learner_fill_row(struct learner *learner, struct learner_update *update);
+/* The answer goes into the row, to be given again to the same key. */
+void learner_take_answer(struct learner_update *update);
 /* Applies a row of the journal again. */
 enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
                                    struct storage_fault *fault);
+
+/* learner_back.c: rolls back, rewinds or erases; likewise. */
+bool learner_go_back(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                     struct problem *problem);
+/* The update's row into the journal, and the content of its examples out of it. */
+enum storage_status learner_erase(struct learner *learner, struct learner_update *update,
+                                  struct storage_fault *fault);
 
 /* learner_answer.c: jobs that change nothing. */
 void learner_answer(struct learner *learner, struct learn_job *job);

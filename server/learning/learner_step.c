@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What changes weights: one update, a roll back, and the same again from the journal's rows. */
+ * What changes weights: one update, and the same again from the journal's rows. */
 #include "server/learning/learner_private.h"
 
 #include "server/options.h"
@@ -80,8 +80,8 @@ static bool take_step(struct learner *learner, struct learn_job *job, double rat
 }
 
 /* The journal has room; asked before the trainer moves on. */
-static bool has_room(struct learner *learner, const struct journal_row *row,
-                     struct problem *problem)
+bool learner_has_room(struct learner *learner, const struct journal_row *row,
+                      struct problem *problem)
 {
     struct storage_fault fault = {0};
 
@@ -92,7 +92,7 @@ static bool has_room(struct learner *learner, const struct journal_row *row,
 }
 
 /* The rest of the row, now that the trainer holds its outcome, but for the state's digest. */
-static void fill_row(struct learner *learner, struct learner_update *update)
+void learner_fill_row(struct learner *learner, struct learner_update *update)
 {
     struct journal_row *row = &update->row;
 
@@ -105,7 +105,7 @@ static void fill_row(struct learner *learner, struct learner_update *update)
     row->body = update->job->body;
 }
 
-static void take_answer(struct learner_update *update)
+void learner_take_answer(struct learner_update *update)
 {
     if (update->job->key == NULL)
         return;
@@ -131,14 +131,14 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     update->row.settings = update->settings;
     if (update->settings == NULL || !learn_row_examples(job, &update->row, &update->memory))
         return problem_set(problem, 507, "no_memory", "no memory for the update");
-    if (!has_room(learner, &update->row, problem) ||
+    if (!learner_has_room(learner, &update->row, problem) ||
         !take_step(learner, job, rate, &result, problem))
         return false;
     learner_encode(learner, job, result.loss,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
     trainer_commit(learner->trainer);
-    fill_row(learner, update);
-    take_answer(update);
+    learner_fill_row(learner, update);
+    learner_take_answer(update);
     return true;
 }
 
@@ -147,6 +147,7 @@ void learner_update_finish(struct learner_update *update)
     text_free(&update->answer);
     free(update->memory);
     free(update->settings);
+    free(update->ids);
 }
 
 enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
@@ -183,48 +184,4 @@ enum storage_status learner_replay(struct learner *learner, const struct journal
     return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row->generation,
                              "the update cannot be applied again: %s",
                              status != ENGINE_OK ? err.text : trainer_verdict_text(result.verdict));
-}
-
-/* The settings of a roll back say nothing but that it is one: the row's `first` has the rest. */
-bool learner_roll_back(struct learner *learner, struct learn_job *job,
-                       struct learner_update *update, struct problem *problem)
-{
-    int64_t wanted = job->first - learner->generation_base;
-    struct recovery_trainer trainer = learner_recovery(learner);
-    struct recovery_goal goal = {.to = (uint64_t)wanted};
-    struct storage_fault fault = {0};
-
-    *update = (struct learner_update){.job = job};
-    text_init(&update->answer);
-    if (wanted < 0 || (uint64_t)wanted > learner->generation)
-        return problem_set(problem, 404, "unknown_generation",
-                           "there is no generation %" PRId64 ", the newest is %" PRId64, job->first,
-                           learner->generation_base + (int64_t)learner->generation);
-    update->row.kind = JOURNAL_ROLLBACK;
-    update->row.first = (uint64_t)wanted;
-    update->settings = strdup("{}");
-    update->row.settings = update->settings;
-    if (update->settings == NULL)
-        return problem_set(problem, 507, "no_memory", "no memory for the roll back");
-    if (!has_room(learner, &update->row, problem))
-        return false;
-    if (recovery_rebuild(&learner->dir, learner->journal,
-                         (size_t)learner->options->model_bytes_max * 4, &trainer, &goal,
-                         &fault) != STORAGE_OK) {
-        /* The trainer may stand anywhere now: back to the newest. */
-        struct storage_fault worse = {0};
-
-        goal.to = learner->generation;
-        problem_from_fault(problem, &fault);
-        if (recovery_rebuild(&learner->dir, learner->journal,
-                             (size_t)learner->options->model_bytes_max * 4, &trainer, &goal,
-                             &worse) != STORAGE_OK)
-            learner_latch(learner, &worse);
-        return false;
-    }
-    fill_row(learner, update);
-    learner_encode(learner, job, NAN, learner->generation_base + (int64_t)learner->generation, 1,
-                   &update->answer);
-    take_answer(update);
-    return true;
 }

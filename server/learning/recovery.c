@@ -275,30 +275,45 @@ enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journ
     return status;
 }
 
-/* Removes all checkpoints but the newest that lead to the state now; `ret_oldest` is the oldest kept,
- * if as many are kept as should be. */
+/* Those that lead to the state now, newest first; the others are removed. */
 static enum storage_status keep_usable(struct replay *replay, const struct history *path,
-                                       uint64_t *ret_oldest, struct storage_fault *fault)
+                                       uint64_t usable[CHECKPOINT_LISTED_MAX], size_t *ret_n,
+                                       struct storage_fault *fault)
 {
     uint64_t generations[CHECKPOINT_LISTED_MAX];
     size_t n = 0, kept = 0;
     enum storage_status status = checkpoint_list(replay->dir, generations, &n, fault);
 
-    *ret_oldest = 0;
     for (size_t i = 0; status == STORAGE_OK && i < n; i++) {
-        bool usable = false;
+        bool leads = false;
 
-        status = replay_usable(replay, path, generations[i], &usable, fault);
-        if (status != STORAGE_OK)
-            break;
-        if (usable && kept < CHECKPOINT_KEPT) {
-            kept++;
-            if (kept == CHECKPOINT_KEPT)
-                *ret_oldest = generations[i];
-        } else {
+        status = replay_usable(replay, path, generations[i], &leads, fault);
+        if (status == STORAGE_OK && leads)
+            usable[kept++] = generations[i];
+        else if (status == STORAGE_OK)
             status = checkpoint_remove(replay->dir, generations[i], fault);
-        }
     }
+    *ret_n = kept;
+    return status;
+}
+
+/* The newest of them that retention and the rule of two leave to be the floor: rows after it can be gone
+ * back to from there. Older ones are removed, and when there are many, every other one in between.
+ * 0: none may be yet. */
+static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint64_t retained,
+                                            const uint64_t *usable, size_t n, uint64_t *ret_anchor,
+                                            struct storage_fault *fault)
+{
+    enum { MANY = 16 };
+    enum storage_status status = STORAGE_OK;
+    size_t anchor = CHECKPOINT_KEPT - 1;
+
+    while (anchor < n && usable[anchor] > retained)
+        anchor++;
+    *ret_anchor = anchor < n ? usable[anchor] : 0;
+    for (size_t i = CHECKPOINT_KEPT; status == STORAGE_OK && i < n; i++)
+        if (i > anchor || (i < anchor && n > MANY && i % 2 == 1))
+            status = checkpoint_remove(dir, usable[i], fault);
     return status;
 }
 
@@ -307,17 +322,22 @@ enum storage_status recovery_prune(const struct storage_dir *dir, struct journal
 {
     struct replay replay = {.dir = dir, .journal = journal};
     struct history path = {0};
-    uint64_t oldest = 0;
+    uint64_t usable[CHECKPOINT_LISTED_MAX], retained = 0, anchor = 0;
+    size_t n = 0;
     enum storage_status status = history_collect(journal, &replay.jumps, fault);
 
     if (status == STORAGE_OK)
         status = history_to(&replay.jumps, journal_last(journal), &path, fault);
     if (status == STORAGE_OK)
-        status = keep_usable(&replay, &path, &oldest, fault);
+        status = keep_usable(&replay, &path, usable, &n, fault);
+    if (status == STORAGE_OK)
+        status = journal_prunable(journal, now_ms, &retained, fault);
+    if (status == STORAGE_OK)
+        status = keep_from_anchor(dir, retained, usable, n, &anchor, fault);
     if (status == STORAGE_OK)
         status = storage_dir_sync(dir, fault);
     if (status == STORAGE_OK)
-        status = journal_prune(journal, oldest, now_ms, NULL, fault);
+        status = journal_prune(journal, anchor, now_ms, NULL, fault);
     if (status == STORAGE_OK)
         status = checkpoint_keep(dir, CHECKPOINT_LISTED_MAX, fault);
     history_finish(&path);

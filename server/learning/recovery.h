@@ -67,8 +67,10 @@ enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journ
                                      const struct recovery_trainer *trainer,
                                      const struct recovery_goal *goal, struct storage_fault *fault);
 
-/* After a checkpoint: keeps the newest CHECKPOINT_KEPT files, and prunes rows that none of them, were
- * it the only good one, would need. */
+/* After a checkpoint: removes those that no longer lead to the state now, and prunes rows up to the
+ * newest that retention leaves to begin from, but at least CHECKPOINT_KEPT stay: were one of them the
+ * only good one, nothing would be lost. With retention the ones in between stay, at most 16 or so, so
+ * that going back within it begins near. */
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
                                    int64_t now_ms, struct storage_fault *fault);
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,16 @@ class Service:
         assert failed or code == 0, (code, self.daemon.log())
         if self.own:
             shutil.rmtree(self.directory)
+
+    def files_with(self, needle):
+        """Files of the state directory that hold those bytes."""
+        found = []
+        for path, _, names in os.walk(self.state):
+            for name in names:
+                with open(os.path.join(path, name), "rb") as file:
+                    if needle in file.read():
+                        found.append(name)
+        return found
 
     def call(self, method, path, body=None, **headers):
         connection = http.client.HTTPConnection(*self.daemon.address, timeout=30)
@@ -215,6 +226,64 @@ class Learning(unittest.TestCase):
                     self.assertEqual(got, status, answer)
                     self.assertIn(text, answer["error"])
             self.assertEqual(service.predict(IMAGES[:8]), before)
+
+    def test_rewind(self):
+        """A poisoned batch is as if it had never been: the same weights as a model that was never taught it."""
+        training = {"learning_rate": 0.05, "checkpoint_updates": 3}
+        lessons = [(IMAGES[8 * k:8 * k + 8], LABELS[8 * k:8 * k + 8]) for k in range(6)]
+        with Service(training) as service, Service(training) as clean:
+            _, base = service.predict(IMAGES[:1])
+            for k, (images, labels) in enumerate(lessons):
+                poisoned = [(label + 5) % 10 for label in labels] if k in (2, 3) else labels
+                self.assertEqual(service.teach(images, poisoned)[0], 200)
+                if k not in (2, 3):
+                    self.assertEqual(clean.teach(images, labels)[0], 200)
+            status, answer, _ = service.call("POST", "/rewind", {"first": base + 3, "last": base + 4},
+                                             Idempotency_Key="again")
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(answer["parameters"], {"generation": base + 7, "durable": True})
+            expected, _ = clean.predict(IMAGES[:16])
+            self.assertEqual(service.predict(IMAGES[:16]), (expected, base + 7))
+            status, again, _ = service.call("POST", "/rewind", {"first": base + 3, "last": base + 4},
+                                            Idempotency_Key="again")
+            self.assertEqual((status, again), (200, answer))
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:16]), (expected, base + 7))
+            for body, wanted in (({"first": base, "last": base + 1}, 404), ({"first": base + 2, "last": base + 99}, 404),
+                                 ({"first": 5, "last": 4}, 400), ({"first": 5}, 400), ({"first": 5, "last": 6, "x": 1}, 400)):
+                status, answer, _ = service.call("POST", "/rewind", body)
+                self.assertEqual(status, wanted, answer)
+
+    def test_erase(self):
+        """An example is gone from every file, and the weights are those of a model that never saw it."""
+        training = {"learning_rate": 0.05, "checkpoint_updates": 2}
+        secret = [0.25 + k / 256 for k in range(len(IMAGES[0]))]
+        with Service(training) as service, Service(training) as clean:
+            _, base = service.predict(IMAGES[:1])
+            for k in range(4):
+                images, labels = IMAGES[4 * k:4 * k + 4], LABELS[4 * k:4 * k + 4]
+                with_secret = images[:1] + [secret] + images[1:] if k == 3 else images
+                self.assertEqual(service.teach(with_secret, labels[:1] + [7] + labels[1:] if k == 3 else labels)[0], 200)
+                self.assertEqual(clean.teach(images, labels)[0], 200)
+            needle = struct.pack("<8f", *secret[8:16])
+            self.assertTrue(service.files_with(needle))
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": base + 4, "row": 1}]})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(answer["examples"], 1)
+            self.assertEqual(service.files_with(needle), [])
+            expected, _ = clean.predict(IMAGES[:16])
+            self.assertEqual(service.predict(IMAGES[:16]), (expected, base + 5))
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:16]), (expected, base + 5))
+            lineage = service.call("GET", "/generations")[1]["generations"]
+            self.assertEqual([(row["kind"], row["erased"]) for row in lineage[:2]], [("erase", 0), ("finetune", 1)])
+            for body, wanted in (({"examples": [{"generation": base + 4, "row": 9}]}, 404),
+                                 ({"examples": [{"generation": base + 44, "row": 0}]}, 404), ({"examples": []}, 400),
+                                 ({"examples": [{"generation": base + 4}]}, 400), ({"examples": [3]}, 400), ({}, 400)):
+                status, answer, _ = service.call("POST", "/erase", body)
+                self.assertEqual(status, wanted, answer)
 
     def test_rollback_and_lineage(self):
         with Service({"learning_rate": 0.05}) as service:

@@ -148,12 +148,58 @@ START_TEST(test_answer)
 }
 END_TEST
 
+START_TEST(test_ways_back)
+{
+    static const struct {
+        const char *rewind, *erase, *text;      /* one of the two; text NULL: good */
+    } rows[] = {
+        {"{\"first\":3,\"last\":3}", NULL, NULL},
+        {"{\"first\":3,\"last\":2}", NULL, "last"},
+        {"{\"first\":0,\"last\":2}", NULL, "first"},
+        {"{\"last\":2}", NULL, "first is missing"},
+        {"{\"first\":1,\"last\":2,\"to\":1}", NULL, "to"},
+        {"[]", NULL, ""},
+        {"", NULL, "empty"},
+        {NULL, "{\"examples\":[{\"generation\":1,\"row\":0},{\"generation\":9,\"row\":7}]}", NULL},
+        {NULL, "{\"examples\":[]}", "0 items"},
+        {NULL, "{\"examples\":[7]}", "examples[0]"},
+        {NULL, "{\"examples\":[{\"generation\":1,\"row\":0},{\"generation\":1}]}", "examples[1]"},
+        {NULL, "{\"examples\":[{\"generation\":0,\"row\":0}]}", "generation"},
+        {NULL, "{\"examples\":[{\"generation\":1,\"row\":1048576}]}", "row"},
+        {NULL, "{\"examples\":[{\"generation\":1,\"row\":0,\"x\":1}]}", "x"},
+        {NULL, "{}", "examples is missing"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *body = rows[i].rewind != NULL ? rows[i].rewind : rows[i].erase;
+        struct learn_place *places = NULL;
+        struct problem problem = {0};
+        int64_t first, last;
+        size_t n = 0;
+        bool good = rows[i].rewind != NULL
+                        ? rewind_request_decode(body, strlen(body), &first, &last, &problem)
+                        : erase_request_decode(body, strlen(body), &places, &n, &problem);
+
+        ck_assert_msg(good == (rows[i].text == NULL), "%s: %s", body, problem.text);
+        if (!good) {
+            ck_assert_msg(strstr(problem.text, rows[i].text) != NULL, "%s: %s", body, problem.text);
+            ck_assert_int_eq(problem.status, 400);
+        } else if (rows[i].erase != NULL) {
+            ck_assert_uint_eq(n, 2);
+            ck_assert(places[1].generation == 9 && places[1].row == 7);
+        }
+        free(places);
+    }
+}
+END_TEST
+
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("learn_message");
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, test_bad_bodies);
+    tcase_add_test(tests, test_ways_back);
     tcase_add_test(tests, test_good_body);
     tcase_add_test(tests, test_binary_body);
     tcase_add_test(tests, test_answer);

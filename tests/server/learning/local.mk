@@ -14,7 +14,7 @@ check_PROGRAMS += %D%/test_journal_writer
 %C%_test_journal_writer_LDADD = $(SERVER_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_recovery
-%C%_test_recovery_SOURCES = %D%/test_recovery.c $(LEARNING_CASE)
+%C%_test_recovery_SOURCES = %D%/test_recovery.c %D%/recovery_case.h $(LEARNING_CASE)
 %C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_recovery_LDADD = $(SERVER_TEST_LIBS)
 
@@ -36,3 +36,8 @@ check_PROGRAMS += %D%/test_checkpoint
 %C%_test_checkpoint_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS) \
 	-DPEER_FILE='"$(abs_top_srcdir)/%D%/data/peer.safetensors"'
 %C%_test_checkpoint_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_history
+%C%_test_history_SOURCES = %D%/test_history.c %D%/recovery_case.h $(LEARNING_CASE)
+%C%_test_history_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_history_LDADD = $(SERVER_TEST_LIBS)

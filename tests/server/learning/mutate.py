@@ -72,12 +72,15 @@ MUTANTS = [
      "journal"),
     ("replayed weights not compared", "replay.c", "if (digest_equal(&state, expected))", "if (1)", "recovery"),
     ("checkpoints with erased influence used", "replay.c", "    if (replay->n_without > 0 && end >= replay->without_from)",
-     "    return false;\n    if (replay->n_without > 0 && end >= replay->without_from)", "recovery"),
+     "    return false;\n    if (replay->n_without > 0 && end >= replay->without_from)", "history"),
     ("checkpoints off the path used", "replay.c", "*ret = history_begins(path, &part) && !outlived",
-     "*ret = !outlived", "recovery"),
+     "*ret = !outlived", "history"),
     ("a checkpoint past the end overlooked", "recovery.c", "if (status == STORAGE_OK && n > 0 && generations[0] > last)",
      "if (0)", "recovery"),
-    ("pruned to the newest checkpoint", "recovery.c", "if (kept == CHECKPOINT_KEPT)", "if (kept == 1)", "recovery"),
+    ("pruned to the newest checkpoint", "recovery.c", "size_t anchor = CHECKPOINT_KEPT - 1;", "size_t anchor = 0;",
+     "recovery"),
+    ("pruned past what retention holds", "recovery.c", "while (anchor < n && usable[anchor] > retained)", "while (0)",
+     "history"),
     ("damaged checkpoints not set aside", "recovery.c", "        set_aside(&work, dir);", "        ;", "recovery"),
 ]
 

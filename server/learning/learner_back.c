@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Going back: to a generation, to all but a range of updates, to all but some examples. The trainer is
+ * rebuilt from a checkpoint and the journal's rows; the outcome is a new generation. */
+#include "server/learning/learner_private.h"
+
+#include "server/options.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE_TEXT_BYTES = 48 };
+
+static bool unknown(const struct learner *learner, int64_t generation, struct problem *problem)
+{
+    return problem_set(problem, 404, "unknown_generation",
+                       "there is no generation %" PRId64 " to go back from or to: the file's is %"
+                       PRId64 ", the newest %" PRId64, generation, learner->generation_base,
+                       learner->generation_base + (int64_t)learner->generation);
+}
+
+/* From a served generation to the journal's; at least `least`. */
+static bool to_row(const struct learner *learner, int64_t served, int64_t least, uint64_t *ret,
+                   struct problem *problem)
+{
+    int64_t row = served - learner->generation_base;
+
+    if (row < least || (uint64_t)row > learner->generation)
+        return unknown(learner, served, problem);
+    *ret = (uint64_t)row;
+    return true;
+}
+
+static bool aim_erase(struct learner *learner, const struct learn_job *job,
+                      struct learner_update *update, struct recovery_goal *goal,
+                      struct problem *problem)
+{
+    char *text;
+
+    update->row.kind = JOURNAL_ERASE;
+    update->row.first = UINT64_MAX;
+    update->ids = calloc(job->n_places, sizeof(*update->ids) + PLACE_TEXT_BYTES);
+    if (update->ids == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory to erase");
+    text = (char *)(update->ids + job->n_places);
+    for (size_t i = 0; i < job->n_places; i++, text += PLACE_TEXT_BYTES) {
+        struct storage_fault fault = {0};
+        uint64_t row = 0, found;
+        size_t ordinal;
+
+        if (!to_row(learner, job->places[i].generation, 1, &row, problem))
+            return false;
+        snprintf(text, PLACE_TEXT_BYTES, "%" PRIu64 ".%" PRId64, row, job->places[i].row);
+        update->ids[i] = text;
+        if (journal_find_example(learner->journal, text, &found, &ordinal, &fault) != STORAGE_OK)
+            return problem_set(problem, 404, "unknown_example",
+                               "examples[%zu]: generation %" PRId64 " keeps no row %" PRId64, i,
+                               job->places[i].generation, job->places[i].row);
+        if (row < update->row.first)
+            update->row.first = row;
+    }
+    *goal = (struct recovery_goal){.to = learner->generation, .without = update->ids,
+                                   .n_without = job->n_places};
+    return true;
+}
+
+/* What the request means in rows of the journal. */
+static bool aim(struct learner *learner, const struct learn_job *job, struct learner_update *update,
+                struct recovery_goal *goal, struct problem *problem)
+{
+    struct journal_row *row = &update->row;
+
+    if (job->kind == LEARN_JOB_ERASE)
+        return aim_erase(learner, job, update, goal, problem);
+    if (job->kind == LEARN_JOB_ROLLBACK) {
+        row->kind = JOURNAL_ROLLBACK;
+        if (!to_row(learner, job->first, 0, &row->first, problem))
+            return false;
+        goal->to = row->first;
+        return true;
+    }
+    row->kind = JOURNAL_REWIND;
+    if (!to_row(learner, job->first, 1, &row->first, problem) ||
+        !to_row(learner, job->last, 1, &row->last, problem))
+        return false;
+    *goal = (struct recovery_goal){.to = learner->generation, .skip_first = row->first,
+                                   .skip_last = row->last};
+    return true;
+}
+
+static enum storage_status rebuild(struct learner *learner, const struct recovery_goal *goal,
+                                   struct storage_fault *fault)
+{
+    struct recovery_trainer trainer = learner_recovery(learner);
+
+    return recovery_rebuild(&learner->dir, learner->journal,
+                            (size_t)learner->options->model_bytes_max * 4, &trainer, goal, fault);
+}
+
+/* The trainer may stand anywhere after a rebuild that failed: back to the newest. */
+static bool give_up(struct learner *learner, const struct storage_fault *why,
+                    struct problem *problem)
+{
+    struct recovery_goal newest = {.to = learner->generation};
+    struct storage_fault worse = {0};
+
+    if (why->status == STORAGE_DAMAGED)
+        problem_set(problem, 409, "cannot_rebuild", "generation %" PRId64 ": %s",
+                    learner->generation_base + (int64_t)why->generation, why->text);
+    else
+        problem_from_fault(problem, why);
+    if (rebuild(learner, &newest, &worse) != STORAGE_OK)
+        learner_latch(learner, &worse);
+    return false;
+}
+
+bool learner_go_back(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                     struct problem *problem)
+{
+    struct recovery_goal goal = {0};
+    struct storage_fault fault = {0};
+
+    *update = (struct learner_update){.job = job};
+    text_init(&update->answer);
+    if (!aim(learner, job, update, &goal, problem))
+        return false;
+    /* The row says it all by itself. */
+    update->settings = strdup("{}");
+    update->row.settings = update->settings;
+    if (update->settings == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory to go back");
+    if (update->row.kind != JOURNAL_ROLLBACK && update->row.first <= journal_floor(learner->journal))
+        return problem_set(problem, 404, "unknown_generation",
+                           "the updates from generation %" PRId64 " on are no longer kept one by one",
+                           learner->generation_base + (int64_t)update->row.first);
+    if (rebuild(learner, &goal, &fault) != STORAGE_OK)
+        return give_up(learner, &fault, problem);
+    learner_fill_row(learner, update);
+    learner_encode(learner, job, NAN, learner->generation_base + (int64_t)learner->generation, 1,
+                   &update->answer);
+    learner_take_answer(update);
+    return true;
+}
+
+enum storage_status learner_erase(struct learner *learner, struct learner_update *update,
+                                  struct storage_fault *fault)
+{
+    enum storage_status status = journal_erase(learner->journal, update->ids, update->job->n_places,
+                                               &update->row, fault);
+
+    /* Erased and durable; only the log could not be emptied yet, which journal_tidy() will. */
+    if (status == STORAGE_BUSY && journal_last(learner->journal) == update->row.generation)
+        return STORAGE_OK;
+    return status;
+}

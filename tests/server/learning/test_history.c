@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Going back: rollback, rewind, erasure, what retention keeps, and random histories of it all. */
+#include "config.h"
+
+#include "tests/server/learning/recovery_case.h"
+
+START_TEST(rollback_goes_back_and_on)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 4};
+    struct journal_row row = {.generation = 9, .kind = JOURNAL_ROLLBACK, .first = 4};
+    struct toy model;
+
+    learn(4);
+    checkpoint();
+    learn(8);
+    checkpoint();
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_init(&model);
+    oracle(&model, 1, 4);
+    assert_oracle(&model);
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    restart();
+    assert_ready(9);
+    assert_oracle(&model);
+    /* The checkpoint of 8 leads elsewhere now. */
+    ck_assert_uint_eq(found.checkpoint, 4);
+    ck_assert_uint_eq(found.n_faults, 0);
+    learn(12);
+    oracle(&model, 10, 12);
+    restart();
+    assert_ready(12);
+    assert_oracle(&model);
+    /* A checkpoint of the rollback itself, and pruning that keeps what is needed. */
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+    ck_assert_uint_eq(journal_floor(journal), 4);
+    ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000008.safetensors"));
+    learn(14);
+    oracle(&model, 13, 14);
+    learning_damage(&dir, "checkpoint-00000000000000000012.safetensors");
+    restart();
+    assert_ready(14);
+    assert_oracle(&model);
+    /* Forward again, to before the rollback. */
+    goal.to = 7;
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_init(&model);
+    oracle(&model, 1, 7);
+    assert_oracle(&model);
+}
+END_TEST
+
+START_TEST(a_checkpoint_of_a_rollback_serves)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 3};
+    struct journal_row row = {.generation = 7, .kind = JOURNAL_ROLLBACK, .first = 3};
+    struct toy model;
+
+    learn(6);
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    checkpoint();
+    learn(9);
+    toy_init(&model);
+    oracle(&model, 1, 3);
+    oracle(&model, 8, 9);
+    restart();
+    assert_ready(9);
+    ck_assert_uint_eq(found.checkpoint, 7);
+    ck_assert_uint_eq(found.replayed, 2);
+    assert_oracle(&model);
+}
+END_TEST
+
+START_TEST(rewind_leaves_a_range_out)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 8, .skip_first = 4, .skip_last = 5};
+    struct journal_row row = {.generation = 9, .kind = JOURNAL_REWIND, .first = 4, .last = 5};
+    struct toy model;
+
+    learn(2);
+    checkpoint();
+    learn(6);
+    checkpoint();
+    learn(8);
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_init(&model);
+    oracle(&model, 1, 3);
+    oracle(&model, 6, 8);
+    assert_oracle(&model);
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    learn(11);
+    oracle(&model, 10, 11);
+    restart();
+    assert_ready(11);
+    ck_assert_uint_eq(found.checkpoint, 2);
+    assert_oracle(&model);
+    /* Out of what is left, another. */
+    goal = (struct recovery_goal){.to = 11, .skip_first = 3, .skip_last = 6};
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_init(&model);
+    oracle(&model, 1, 2);
+    oracle(&model, 7, 8);
+    oracle(&model, 10, 11);
+    assert_oracle(&model);
+}
+END_TEST
+
+START_TEST(erasure_rebuilds_without)
+{
+    static const char *const ids[] = {"p5-1", "4.0"};
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 8, .without = ids, .n_without = 2};
+    struct journal_row row = {.generation = 9, .kind = JOURNAL_ERASE, .first = 4};
+    struct toy_update update;
+    struct toy model;
+
+    learn(2);
+    checkpoint();
+    learn(6);
+    checkpoint();
+    learn(8);
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_erase(journal, ids, 2, &row, err));
+
+    toy_init(&model);
+    oracle(&model, 1, 3);
+    for (uint64_t g = 4; g <= 8; g++) {
+        toy_update_make(&update, g);
+        if (g == 4)
+            update.examples[0].erased = true;
+        if (g == 5)
+            update.examples[1].erased = true;
+        toy_apply(&model, &update.row);
+    }
+    assert_oracle(&model);
+    /* Before its checkpoint is written, from the one before the erased examples; the one after holds
+     * their influence. */
+    restart();
+    assert_ready(9);
+    ck_assert_uint_eq(found.checkpoint, 2);
+    assert_oracle(&model);
+    learn(10);
+    oracle(&model, 10, 10);
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+    ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000006.safetensors"));
+    ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000002.safetensors"));
+    learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");
+    restart();
+    assert_ready(10);
+    ck_assert_uint_eq(found.checkpoint, 2);
+    assert_oracle(&model);
+}
+END_TEST
+
+/* Within what is kept one by one, going back begins from a checkpoint near; files do not pile up. */
+START_TEST(retention_keeps_ways_back)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    size_t n;
+
+    options.generations_min = 40;
+    restart();
+    for (uint64_t g = 2; g <= 120; g += 2) {
+        learn(g);
+        checkpoint();
+        ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+    }
+    ck_assert_uint_le(journal_floor(journal), 80);
+    ck_assert_uint_ge(journal_floor(journal), 60);
+    ASSERT_OK(checkpoint_list(&dir, generations, &n, err));
+    ck_assert_uint_le(n, 17);
+    for (uint64_t to = 80; to <= 120; to += 5) {
+        struct recovery_goal goal = {.to = to};
+        struct digest expected = toy_oracle(to);
+
+        ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+        assert_state(&expected);
+    }
+}
+END_TEST
+
+/* Random histories: every jump, checkpoints and pruning anywhere, against a model of its own. */
+START_TEST(random_histories)
+{
+    uint64_t seed = test_seed();
+
+    for (int round = 0; round < 30 * test_scale(); round++) {
+        struct recovery_trainer trainer = toy_trainer(&toy);
+        struct toy states[48];
+
+        teardown();
+        setup();
+        toy_init(&states[0]);
+        while (journal_last(journal) < 47) {
+            uint64_t last = journal_last(journal), next = last + 1, dice = test_random(&seed) % 20;
+            uint64_t target = journal_floor(journal);
+            struct journal_row row = {.generation = next};
+            struct storage_fault fault = {0};
+            struct recovery_goal goal;
+
+            target += test_random(&seed) % (last - target + 1);
+            goal = (struct recovery_goal){.to = target};
+            if (dice == 0 && recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, &fault) ==
+                                 STORAGE_OK) {
+                struct digest a = toy_state(&toy), b = toy_state(&states[target]);
+
+                ck_assert_msg(digest_equal(&a, &b), "to %llu", (unsigned long long)target);
+                row.kind = JOURNAL_ROLLBACK;
+                row.first = target;
+                row.state = a;
+                ASSERT_OK(journal_append(journal, &row, 1, err));
+            } else if (dice == 0) {
+                ck_assert_int_eq(fault.status, STORAGE_NOT_FOUND);
+                toy = states[last];
+                continue;
+            } else if (dice == 1) {
+                checkpoint();
+                continue;
+            } else if (dice == 2) {
+                ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+                continue;
+            } else if (dice == 3) {
+                restart();
+                assert_ready(last);
+                assert_oracle(&states[last]);
+                continue;
+            } else {
+                learn(next);
+            }
+            states[next] = toy;
+        }
+        restart();
+        assert_ready(47);
+        assert_oracle(&states[47]);
+    }
+}
+END_TEST
+
+Suite *make_suite(void)
+{
+    Suite *suite = suite_create("history");
+    TCase *tc = tcase_create("history");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 300 * test_scale());
+    tcase_add_test(tc, rollback_goes_back_and_on);
+    tcase_add_test(tc, a_checkpoint_of_a_rollback_serves);
+    tcase_add_test(tc, rewind_leaves_a_range_out);
+    tcase_add_test(tc, erasure_rebuilds_without);
+    tcase_add_test(tc, retention_keeps_ways_back);
+    tcase_add_test(tc, random_histories);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
