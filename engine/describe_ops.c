@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of operators, from the table that runs them. */
 #include "engine/describe.h"
-#include "engine/op.h"
+#include "engine/grad/grad.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,16 @@ static const char *types_text(uint64_t dtypes, char *text, size_t size)
     return text;
 }
 
+/* "yes", "zero" where it stops without harm, or "no". */
+static const char *gradient_text(const struct op_def *op)
+{
+    const struct grad_def *grad = grad_find(op);
+
+    if ((op->flags & OP_VIEW) != 0 || (grad != NULL && grad->backward != NULL))
+        return "yes";
+    return grad != NULL && (grad->flags & GRAD_STOPS) != 0 ? "zero" : "no";
+}
+
 static void put_op(FILE *out, const struct op_def *op, bool markdown)
 {
     const char *domain = op->domain[0] != '\0' ? op->domain : "ai.onnx";
@@ -51,8 +61,9 @@ static void put_op(FILE *out, const struct op_def *op, bool markdown)
     range_text(op->inputs_min, op->inputs_max, inputs, sizeof(inputs));
     range_text(op->outputs_min, op->outputs_max, outputs, sizeof(outputs));
     types_text(op->dtypes, types, sizeof(types));
-    fprintf(out, markdown ? "| %s | %s | %d | %s | %s | %s |\n" : "%-24s %-28s %4d  %-5s %-5s %s\n",
-            domain, op->name, op->since, inputs, outputs, types);
+    fprintf(out,
+            markdown ? "| %s | %s | %d | %s | %s | %s | %s |\n" : "%-24s %-28s %4d  %-5s %-5s %-5s %s\n",
+            domain, op->name, op->since, inputs, outputs, gradient_text(op), types);
 }
 
 void describe_ops(FILE *out, bool markdown)
@@ -71,12 +82,12 @@ void describe_ops(FILE *out, bool markdown)
             ops[count++] = op;
     qsort(ops, count, sizeof(*ops), by_name);
     if (markdown)
-        fputs("| domain | operator | since opset | inputs | outputs | types of input 0 |\n"
-              "| --- | --- | --- | --- | --- | --- |\n",
+        fputs("| domain | operator | since opset | inputs | outputs | gradient | types of input 0 |\n"
+              "| --- | --- | --- | --- | --- | --- | --- |\n",
               out);
     else
-        fprintf(out, "%-24s %-28s %4s  %-5s %-5s %s\n", "DOMAIN", "OPERATOR", "FROM", "IN", "OUT",
-                "TYPES");
+        fprintf(out, "%-24s %-28s %4s  %-5s %-5s %-5s %s\n", "DOMAIN", "OPERATOR", "FROM", "IN", "OUT",
+                "GRAD", "TYPES");
     for (size_t k = 0; k < count; k++)
         put_op(out, ops[k], markdown);
     free(ops);
