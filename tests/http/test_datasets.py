@@ -5,11 +5,13 @@ after a restart."""
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -126,6 +128,31 @@ class Datasets(unittest.TestCase):
         client.close()
         self.start()
         self.assertEqual(self.files(), [])
+
+    def test_many_at_once_see_whole_files(self):
+        bodies = [b"a,b\n" + b"1,2\n" * rows for rows in (1, 10, 5000, 20000)]
+        known = {(len(body), body.count(b"\n") - 1) for body in bodies}
+        wrong = []
+
+        def work(seed):
+            source = random.Random(seed)
+            for _ in range(25):
+                method = source.choice(["PUT", "PUT", "GET", "GET", "DELETE"])
+                name = source.choice(["/p", "/q"])
+                status, about = self.call(method, name, source.choice(bodies) if method == "PUT" else None)
+                if status not in (200, 201, 404) or \
+                        (method != "DELETE" and status != 404 and (about["bytes"], about["rows"]) not in known):
+                    wrong.append((method, status, about))
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertLessEqual(set(self.files()), {"p", "q"})
+        total = sum(os.path.getsize(os.path.join(self.state, "datasets", name)) for name in self.files())
+        self.assertEqual(sum(each["bytes"] for each in self.call("GET", "")[1]["datasets"]), total)
 
     def test_without_a_state_directory(self):
         with Daemon() as daemon:
