@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { CAUSAL_LENGTH_MAX = 16384 }; /* the mask has its square */
+
 /* [batch, time, width] to [batch, heads, time, units], or with the last two turned. */
 static int heads_of(struct build *build, const char *what, int value, int64_t width,
                     const struct attention_layer *attention, int64_t units, bool turned)
@@ -91,6 +93,11 @@ void build_attention(struct build *build, const struct layer *layer)
     if (units == 0 && width % attention->heads != 0) {
         build_fail(build, "heads", "%lld do not divide the input's width, %lld",
                    (long long)attention->heads, (long long)width);
+        return;
+    }
+    if (attention->causal && build->shape.dims[0] > CAUSAL_LENGTH_MAX) {
+        build_fail(build, "causal", "expected a sequence of at most %d steps, got %s",
+                   CAUSAL_LENGTH_MAX, example_text(&build->shape, text));
         return;
     }
     if (units == 0)

@@ -133,6 +133,11 @@ void build_position(struct build *build, const struct layer *layer)
         build_fail(build, "kind", "sinusoidal needs an even width, got %lld", (long long)width);
         return;
     }
+    if (position->kind == POSITION_SINUSOIDAL && rows > build->parameters_max / width) {
+        build_fail(build, "max_length", "a table of %lld rows of %lld numbers is too large",
+                   (long long)rows, (long long)width);
+        return;
+    }
     if (init.choice == INIT_AUTO)
         init = (struct layer_init){INIT_NORMAL, 0.02 * init.scale};
     table = position->kind == POSITION_SINUSOIDAL

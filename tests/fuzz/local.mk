@@ -7,6 +7,11 @@ check_PROGRAMS += %D%/replay_infer
 %C%_replay_infer_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/infer"'
 %C%_replay_infer_LDADD = $(PROTO_LIBS)
 
+check_PROGRAMS += %D%/replay_network
+%C%_replay_network_SOURCES = %D%/fuzz_network.c %D%/replay.c
+%C%_replay_network_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/network"'
+%C%_replay_network_LDADD = $(PROTO_LIBS) $(ENGINE_LIBS)
+
 check_PROGRAMS += %D%/replay_onnx
 %C%_replay_onnx_SOURCES = %D%/fuzz_onnx.c %D%/replay.c
 %C%_replay_onnx_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
