@@ -279,7 +279,7 @@ static bool may_wait(const struct batcher *batcher, const struct model_queue *qu
 static bool is_cheap(const struct model_queue *queue, double cost_ns_max)
 {
     int64_t rows = queue->rows < queue->batch_size_max ? queue->rows : queue->batch_size_max;
-    double cost_ns = cost_model_estimate(&queue->cost, rows);
+    double cost_ns = cost_model_upper(&queue->cost, rows);
 
     return cost_ns > 0 && cost_ns < cost_ns_max && queue->first->rows <= queue->batch_size_max;
 }
@@ -355,7 +355,7 @@ uint64_t batcher_expire(struct batcher *batcher, uint64_t now_ns, struct infer_j
 bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t inline_ns)
 {
     struct model_queue *queue = job->entry->queue;
-    double cost_ns = cost_model_estimate(&queue->cost, job->rows);
+    double cost_ns = cost_model_upper(&queue->cost, job->rows);
 
     if (queue->first != NULL || queue->running > 0 || queue->delay_ns > 0 ||
         job->rows > queue->batch_size_max || job->deadline_ns <= now_ns || cost_ns <= 0 ||

@@ -19,6 +19,7 @@
 /* What a run costs: a + b * rows, fitted to recent runs by least squares with forgetting. */
 struct cost_model {
     double weight, rows, rows_squared, ns, rows_ns;   /* decayed sums */
+    double rows_max;                     /* the largest of recent runs */
 };
 
 /* In the ring of its batcher while it holds jobs; owned by the model entry. */
@@ -77,6 +78,9 @@ bool batcher_begin_inline(const struct infer_job *job, uint64_t now_ns, uint64_t
 
 /* Expected ns of a run; 0 when nothing is known yet. */
 double cost_model_estimate(const struct cost_model *cost, int64_t rows);
+/* The same for who must not be surprised: what is far larger than all recent runs is taken to cost as much
+ * for each row as they did. */
+double cost_model_upper(const struct cost_model *cost, int64_t rows);
 void cost_model_learn(struct cost_model *cost, int64_t rows, uint64_t ns);
 /* Expected ns that one worker needs for all that waits; infinite when some model's cost is unknown. */
 double batcher_backlog_ns(const struct batcher *batcher);

@@ -12,6 +12,7 @@ void cost_model_learn(struct cost_model *cost, int64_t rows, uint64_t ns)
 {
     double n = (double)rows, t = (double)ns;
 
+    cost->rows_max = fmax(cost->rows_max * memory, n);
     cost->weight = cost->weight * memory + 1;
     cost->rows = cost->rows * memory + n;
     cost->rows_squared = cost->rows_squared * memory + n * n;
@@ -34,4 +35,13 @@ double cost_model_estimate(const struct cost_model *cost, int64_t rows)
     slope = (cost->rows_ns / cost->weight - mean_rows * mean_ns) / spread;
     slope = fmin(fmax(slope, 0), mean_ns / mean_rows);
     return mean_ns + slope * ((double)rows - mean_rows);
+}
+
+double cost_model_upper(const struct cost_model *cost, int64_t rows)
+{
+    double estimate = cost_model_estimate(cost, rows);
+
+    if (estimate <= 0 || (double)rows <= 2 * cost->rows_max)
+        return estimate;
+    return fmax(estimate, cost->ns / cost->rows * (double)rows);
 }

@@ -20,7 +20,7 @@ from support.daemon_fixture import (Client, Daemon, doubling_model, is_sanitized
 
 INFER = b"/v2/models/model/infer"
 # Sanitizers make the loading of a long chain slow, and its running too.
-SLOW_ROWS, SLOW_NODES = (20000, 1000) if is_sanitized() else (60000, 36000)
+SLOW_ROWS, SLOW_NODES = (40000, 1000) if is_sanitized() else (60000, 36000)
 
 
 def infer(rows=1, *headers):

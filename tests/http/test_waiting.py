@@ -79,10 +79,12 @@ class Waiting(unittest.TestCase):
     def test_clients_that_reset_while_they_wait(self):
         """At any moment: while the request is held, once it is suspended, when the answer is being sent."""
         chance = random.Random(7)
-        with Daemon("--workers", "1", model=doubling_chain()) as daemon:
+        rows = 1024
+        with Daemon("--workers", "1", "--inline-us-max", "0", "--batch-size-max", str(rows),
+                    model=doubling_chain()) as daemon:
             for _ in range(60):
                 with daemon.client() as client:
-                    client.send(infer([1, 2, 3, 4]))
+                    client.send(infer([1] * 4 * rows, rows=rows))
                     time.sleep(chance.random() * 0.03)
                     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             with daemon.client(60) as client:

@@ -334,6 +334,23 @@ START_TEST(cost_is_a_line_through_recent_runs)
 }
 END_TEST
 
+START_TEST(cost_of_what_is_far_larger_is_not_underrated)
+{
+    struct cost_model cost = {0};
+
+    ck_assert_double_eq(cost_model_upper(&cost, 5), 0);
+    for (int i = 0; i < 10; i++)
+        cost_model_learn(&cost, 1, 1000);
+    ck_assert_double_eq(cost_model_upper(&cost, 2), 1000);
+    ck_assert_double_eq_tol(cost_model_upper(&cost, 40000), 40e6, 1);
+    for (int i = 0; i < 10; i++)         /* rows that seem to be free: two sizes do not prove it */
+        cost_model_learn(&cost, 2, 1000);
+    ck_assert_double_ge(cost_model_upper(&cost, 40000), 20e6);
+    cost_model_learn(&cost, 40000, 50000);
+    ck_assert_double_lt(cost_model_upper(&cost, 40000), 100e3);
+}
+END_TEST
+
 START_TEST(inline_needs_a_cheap_and_idle_model)
 {
     struct rig rig;
@@ -582,6 +599,7 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, admission, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(tc, an_idle_model_is_tried_whatever_the_forecast);
     tcase_add_test(tc, cost_is_a_line_through_recent_runs);
+    tcase_add_test(tc, cost_of_what_is_far_larger_is_not_underrated);
     tcase_add_test(tc, inline_needs_a_cheap_and_idle_model);
     tcase_add_test(tc, cheap_turns_leave_the_rest_in_its_place);
     tcase_add_test(tc, backlog_is_the_work_of_all_models);
