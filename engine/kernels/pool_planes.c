@@ -117,13 +117,38 @@ INLINE void spread_places(int64_t from, int64_t to, const int64_t step, const fl
             spread_places(k->from, k->to, k->w->stride[2], parts, x); \
     }
 
+/* Windows of 2 x 2 that step by two and all lie inside, which most networks have: one row of them, from
+ * two rows of the plane. */
+#define HALVES(SUFFIX) \
+    static void mean_half_##SUFFIX(int64_t n, const float *restrict a, const float *restrict b, \
+                                   float *restrict y) \
+    { \
+        for (int64_t i = 0; i < n; i++) \
+            y[i] = ((a[2 * i] + a[2 * i + 1]) + (b[2 * i] + b[2 * i + 1])) * 0.25f; \
+    } \
+    static void mean_spread_half_##SUFFIX(int64_t n, const float *restrict dy, float *restrict a, \
+                                          float *restrict b) \
+    { \
+        for (int64_t i = 0; i < n; i++) { \
+            float part = dy[i] * 0.25f; \
+            a[2 * i] += part; \
+            a[2 * i + 1] += part; \
+            b[2 * i] += part; \
+            b[2 * i + 1] += part; \
+        } \
+    }
+
 STEPS(generic)
+HALVES(generic)
 #if defined(__x86_64__)
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 STEPS(avx2)
+HALVES(avx2)
 #pragma GCC pop_options
 #else
+#define mean_half_avx2 mean_half_generic
+#define mean_spread_half_avx2 mean_spread_half_generic
 #define larger_avx2 larger_generic
 #define add_avx2 add_generic
 #define spread_avx2 spread_generic
@@ -269,6 +294,15 @@ static bool is_global(const struct window *w)
     return window_out_size(w) == 1 && window_kernel_size(w) == in && in > 0;
 }
 
+static bool is_half(const struct window *w)
+{
+    for (int d = 1; d < WINDOW_DIMS; d++)
+        if (w->kernel[d] != 2 || w->stride[d] != 2 || w->dilation[d] != 1 || w->pad_begin[d] != 0 ||
+            2 * w->out[d] > w->in[d])
+            return false;
+    return w->in[0] == 1 && w->kernel[0] == 1;
+}
+
 void pool_mean_f32(const struct window *window, enum window_mean mean, const float *x, float *y)
 {
     int64_t rows = window->out[0] * window->out[1], width = window->out[2];
@@ -281,6 +315,13 @@ void pool_mean_f32(const struct window *window, enum window_mean mean, const flo
         y[0] = vec_sum_f32((size_t)in, x) / (float)in;
         return;
     }
+    for (int64_t row = 0; is_half(window) && row < rows; row++) {
+        const float *a = x + 2 * row * window->in[2];
+
+        (avx2 ? mean_half_avx2 : mean_half_generic)(width, a, a + window->in[2], y + row * width);
+    }
+    if (is_half(window))
+        return;
     same = same_divisor(window, factor);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t first = 0; first < width; first += ROW) {
@@ -317,6 +358,14 @@ void pool_mean_spread_f32(const struct window *window, enum window_mean mean, co
             dx[i] += dy[0] / (float)in;
         return;
     }
+    for (int64_t row = 0; is_half(window) && row < rows; row++) {
+        float *a = dx + 2 * row * window->in[2];
+
+        (avx2 ? mean_spread_half_avx2 : mean_spread_half_generic)(width, dy + row * width, a,
+                                                                  a + window->in[2]);
+    }
+    if (is_half(window))
+        return;
     same = same_divisor(window, factor);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t first = 0; first < width; first += ROW) {
@@ -346,7 +395,7 @@ void pool_norm_spread_f32(const struct window *window, int64_t p, const float *x
     for (int64_t row = 0; row < rows; row++)
         for (int64_t first = 0; first < width; first += ROW) {
             int64_t line = row * width + first;
-            double parts[ROW];
+            double parts[ROW] = {0};
             struct walk walk;
 
             walk_begin(&walk, window, row, first);

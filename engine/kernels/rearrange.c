@@ -34,6 +34,11 @@ static void block_generic(const struct matrices *m, int64_t row, int64_t column)
     corner(m, row, row + BLOCK, column, column + BLOCK);
 }
 
+static void part_generic(const struct matrices *m, int64_t row, int rows, int64_t column, int columns)
+{
+    corner(m, row, row + rows, column, column + columns);
+}
+
 #if defined(__x86_64__)
 #pragma GCC push_options
 #pragma GCC target("avx2")
@@ -89,22 +94,55 @@ static void block_avx2(const struct matrices *m, int64_t row, int64_t column)
         *(vf_memory *)(to + i * m->to_step) = r[i];
 }
 
+/* The first `rows` rows and `columns` columns of a block, by masked moves. */
+static void part_avx2(const struct matrices *m, int64_t row, int rows, int64_t column, int columns)
+{
+    const float *from = m->from + row * m->from_step + column;
+    float *to = m->to + column * m->to_step + row;
+    const vi lanes = {0, 1, 2, 3, 4, 5, 6, 7}, in = lanes < columns, out = lanes < rows;
+    vf r[BLOCK];
+
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        r[i] = i < rows ? __builtin_ia32_maskloadps256((const vf *)(from + i * m->from_step), in)
+                        : (vf){0};
+    transpose_eight(r);
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++) {
+        vf *line = (vf *)(to + i * m->to_step);
+
+        if (i >= columns)
+            break;
+        if (m->add)
+            r[i] += __builtin_ia32_maskloadps256(line, out);
+        __builtin_ia32_maskstoreps256(line, out, r[i]);
+    }
+}
+
 #pragma GCC pop_options
 #else
 #define block_avx2 block_generic
+#define part_avx2 part_generic
 #endif
 
 void rearrange_f32(int64_t rows, int64_t columns, const float *from, int64_t from_step, bool add,
                    float *to, int64_t to_step)
 {
     const struct matrices m = {from, from_step, to, to_step, add};
-    void (*block)(const struct matrices *, int64_t, int64_t) =
-        cpu_isa() >= ISA_AVX2 ? block_avx2 : block_generic;
-    int64_t row_end = rows / BLOCK * BLOCK, column_end = columns / BLOCK * BLOCK;
+    bool avx2 = cpu_isa() >= ISA_AVX2;
+    void (*block)(const struct matrices *, int64_t, int64_t) = avx2 ? block_avx2 : block_generic;
+    void (*part)(const struct matrices *, int64_t, int, int64_t, int) = avx2 ? part_avx2 : part_generic;
 
-    for (int64_t i = 0; i < row_end; i += BLOCK)
-        for (int64_t j = 0; j < column_end; j += BLOCK)
-            block(&m, i, j);
-    corner(&m, row_end, rows, 0, columns);
-    corner(&m, 0, row_end, column_end, columns);
+    for (int64_t i = 0; i < rows; i += BLOCK) {
+        int height = rows - i < BLOCK ? (int)(rows - i) : BLOCK;
+
+        for (int64_t j = 0; j < columns; j += BLOCK) {
+            int width = columns - j < BLOCK ? (int)(columns - j) : BLOCK;
+
+            if (height == BLOCK && width == BLOCK)
+                block(&m, i, j);
+            else
+                part(&m, i, height, j, width);
+        }
+    }
 }
