@@ -110,6 +110,7 @@ check_PROGRAMS += %D%/test_softmax
 
 check_PROGRAMS += %D%/test_table
 %C%_test_table_SOURCES = %D%/test_table.c $(GRAD_CASE)
+%C%_test_table_SOURCES = %D%/test_table.c $(RUN_SUITE)
 %C%_test_table_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_table_LDADD = $(ENGINE_TEST_LIBS)
 
@@ -132,8 +133,3 @@ check_PROGRAMS += %D%/test_where
 %C%_test_where_SOURCES = %D%/test_where.c $(GRAD_CASE)
 %C%_test_where_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_where_LDADD = $(ENGINE_TEST_LIBS)
-
-check_PROGRAMS += %D%/test_table
-%C%_test_table_SOURCES = %D%/test_table.c $(RUN_SUITE)
-%C%_test_table_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
-%C%_test_table_LDADD = $(ENGINE_TEST_LIBS)

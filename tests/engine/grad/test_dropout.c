@@ -97,6 +97,7 @@ Suite *make_suite(void)
     Suite *suite = suite_create("grad_dropout");
     TCase *tcase = tcase_create("dropout");
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_differences, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, test_what_is_kept);
     suite_add_tcase(suite, tcase);

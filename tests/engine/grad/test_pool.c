@@ -70,6 +70,7 @@ Suite *make_suite(void)
     Suite *suite = suite_create("grad_pool");
     TCase *tcase = tcase_create("differences");
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_rows, 0, sizeof(rows) / sizeof(rows[0]));
     suite_add_tcase(suite, tcase);
     return suite;
