@@ -23,6 +23,10 @@ struct model_options {
     int plans_max;                 /* plans kept for one model; 0: 64 */
     bool keep_source;              /* hold the file's bytes, which count in model_bytes(), so that
                                       model_export() needs no file */
+    /* Called with the graph once it is resolved, before it is optimised; NULL: nothing. What it adds it
+     * resolves. The file that the model keeps is as it was. */
+    enum engine_status (*rewrite)(struct graph *graph, void *arg, struct engine_error *err);
+    void *rewrite_arg;
 };
 
 struct model_io {

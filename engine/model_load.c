@@ -34,6 +34,8 @@ static enum engine_status build(struct loading *loading, const void *bytes, size
         status = engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
     if (status == ENGINE_OK)
         status = graph_resolve(loading->graph, err);
+    if (status == ENGINE_OK && loading->options->rewrite != NULL)
+        status = loading->options->rewrite(loading->graph, loading->options->rewrite_arg, err);
     if (status == ENGINE_OK && loading->options->optimise)
         status = optimise_graph(loading->graph, err);
     return status;

@@ -13,6 +13,7 @@ engine_libengine_a_SOURCES += \
 	%D%/evaluation_sums.c %D%/evaluation_sums.h \
 	%D%/head.c %D%/head.h \
 	%D%/labels.c %D%/labels.h \
+	%D%/lora.c %D%/lora.h \
 	%D%/loss.c %D%/loss.h \
 	%D%/loss_targets.c %D%/loss_targets.h \
 	%D%/optimiser.c %D%/optimiser.h \

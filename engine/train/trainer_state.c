@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A trainer's state as a list of named tensors: for checkpoints, digests, and the model it serves. */
 #include "engine/model_private.h"
+#include "engine/train/lora.h"
 #include "engine/train/trainer_private.h"
 
 #include <assert.h>
@@ -176,32 +177,98 @@ static int find_slot(const struct graph *graph, const char *name, const struct t
     return -1;
 }
 
+/* What one tensor of the trainer becomes in the served model: its slot there, and the data. */
+struct publishing {
+    const struct trainer *trainer;
+    const struct graph *graph;     /* of the model to publish to */
+    int n;
+    int *slots;
+    const void **data;
+    void **made;                   /* matrices with their adapters, for free() */
+};
+
+/* A matrix with its adapter, once for the pair. */
+static enum engine_status merge_adapter(struct publishing *publishing, const struct lora_slots *found,
+                                        struct engine_error *err)
+{
+    const struct trainer *trainer = publishing->trainer;
+    const struct graph *graph = trainer->graph;
+    const struct value *matrix = &graph->values[graph->weight_values[found->matrix]];
+    const struct shape *shape = &matrix->constant->shape;
+    const void *factors[2] = {weights_slot(trainer->model->base, found->a)->data,
+                              weights_slot(trainer->model->base, found->b)->data};
+    float *sum = malloc(tensor_bytes(matrix->constant) + 1);
+    int n = publishing->n++;
+
+    if (sum == NULL) {
+        publishing->n--;
+        return trainer_no_memory(err);
+    }
+    publishing->made[n] = sum;
+    publishing->data[n] = sum;
+    publishing->slots[n] = find_slot(publishing->graph, matrix->name, matrix->constant);
+    for (int i = 0; i < trainer->selection.n_slots; i++)
+        for (int k = 0; k < 2; k++)
+            if (trainer->selection.slots[i] == (k == 0 ? found->a : found->b))
+                factors[k] = trainer_entry(trainer, i).tensor.data;
+    lora_merge(matrix->constant->data, factors[0], factors[1], found->scale, shape->dims[0],
+               weights_slot(trainer->model->base, found->b)->shape.dims[0], shape->dims[1], sum);
+    return ENGINE_OK;
+}
+
+static enum engine_status add_published(struct publishing *publishing, int index,
+                                        struct engine_error *err)
+{
+    struct trainer_entry entry = trainer_entry(publishing->trainer, index);
+    const struct graph *graph = publishing->trainer->graph;
+    enum engine_status status = ENGINE_OK;
+    struct lora_slots found;
+    int n = publishing->n;
+
+    if (!lora_find(graph, entry.name, &found)) {
+        publishing->data[n] = entry.tensor.data;
+        publishing->slots[n] = find_slot(publishing->graph, entry.name, &entry.tensor);
+        publishing->n++;
+    } else {
+        const struct value *matrix = &graph->values[graph->weight_values[found.matrix]];
+        int slot = find_slot(publishing->graph, matrix->name, matrix->constant);
+
+        for (int i = 0; i < n; i++)
+            if (publishing->slots[i] == slot && slot >= 0)
+                return ENGINE_OK;
+        status = merge_adapter(publishing, &found, err);
+    }
+    if (status == ENGINE_OK && publishing->n > n && publishing->slots[n] < 0)
+        status = engine_error_set(err, ENGINE_BAD_INPUT,
+                                  "the model to publish to has no tensor '%.128s' of this shape",
+                                  entry.name);
+    return status;
+}
+
 struct weights *trainer_publish(struct trainer *trainer, struct weights *from,
                                 struct engine_error *err)
 {
-    const struct graph *graph = from->model->graph;
     const int n = trainer->selection.n_slots + trainer->selection.n_states;
-    int *slots = malloc(((size_t)n + 1) * sizeof(*slots));
-    const void **data = malloc(((size_t)n + 1) * sizeof(*data));
+    struct publishing publishing = {
+        .trainer = trainer,
+        .graph = from->model->graph,
+        .slots = malloc(((size_t)n + 1) * sizeof(int)),
+        .data = malloc(((size_t)n + 1) * sizeof(void *)),
+        .made = calloc((size_t)n + 1, sizeof(void *)),
+    };
     struct weights *weights = NULL;
-    bool found = slots != NULL && data != NULL;
+    enum engine_status status = ENGINE_OK;
 
-    if (!found)
-        trainer_no_memory(err);
-    for (int i = 0; i < n && found; i++) {
-        struct trainer_entry entry = trainer_entry(trainer, i);
-
-        data[i] = entry.tensor.data;
-        slots[i] = find_slot(graph, entry.name, &entry.tensor);
-        found = slots[i] >= 0;
-        if (!found)
-            engine_error_set(err, ENGINE_BAD_INPUT,
-                             "the model to publish to has no tensor '%.128s' of this shape",
-                             entry.name);
-    }
-    if (found)
-        weights = weights_replace(from, n, slots, data, err);
-    free(slots);
-    free(data);
+    if (publishing.slots == NULL || publishing.data == NULL || publishing.made == NULL)
+        status = trainer_no_memory(err);
+    for (int i = 0; i < n && status == ENGINE_OK; i++)
+        status = add_published(&publishing, i, err);
+    if (status == ENGINE_OK)
+        weights = weights_replace(from, publishing.n, publishing.slots, publishing.data, err);
+    for (int i = 0; i < n && publishing.made != NULL; i++)
+        free(publishing.made[i]);
+    free(publishing.made);
+    free(publishing.slots);
+    free(publishing.data);
     return weights;
 }

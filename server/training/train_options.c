@@ -77,6 +77,10 @@ static const struct option_row {
     {"learns", OPTION_TEXT, AT(learns), 0, 0, "GLOBS", "only tensors of these names, 'fc.*,head.*'"},
     {"frozen", OPTION_TEXT, AT(frozen), 0, 0, "GLOBS", "tensors that stay as they are"},
     {"last-layers", OPTION_WHOLE, AT(last_layers), 1, 1e6, "N", "only so many layers, from the end"},
+    {"lora", OPTION_WHOLE, AT(lora), 1, 4096, "RANK",
+     "low-rank adapters on matrices learn, all else stays; they are added up in the result"},
+    {"lora-on", OPTION_TEXT, AT(lora_on), 0, 0, "GLOBS", "matrices that get adapters; all"},
+    {"lora-alpha", OPTION_REAL, AT(lora_alpha), 1e-9, 1e9, "X", "their scale times rank; the rank"},
     {"norm", OPTION_TEXT, AT(norm), 0, 0, "HOW",
      "batch norm by 'batch' or 'frozen'; by default batch from 8 examples on"},
 
@@ -206,6 +210,10 @@ static bool check(struct train_options *options)
         return fail(options, "name the file to write: -o trained.onnx");
     if (options->delimiter != NULL && strlen(options->delimiter) != 1)
         return fail(options, "--delimiter: expected one character");
+    if (options->lora > 0 && (options->learns != NULL || options->last_layers > 0))
+        return fail(options, "--lora chooses what learns: not with --learns or --last-layers");
+    if (options->lora == 0 && (options->lora_on != NULL || options->lora_alpha > 0.0))
+        return fail(options, "--lora-on and --lora-alpha go with --lora RANK");
     if (options->resume && options->checkpoint == NULL)
         return fail(options, "--resume goes with --checkpoint FILE");
     if ((options->search != NULL) != (options->space.count > 0))

@@ -37,6 +37,9 @@ struct train_options {
     int64_t period, warmup;
     const char *learns, *frozen, *norm;
     int64_t last_layers;
+    int64_t lora;
+    const char *lora_on;
+    double lora_alpha;
     int64_t shift;
     bool flip;
     double noise;

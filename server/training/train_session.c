@@ -131,7 +131,7 @@ bool train_trainer_options(const struct train_options *options, const struct tra
         ret->losses = ret_loss;
         ret_loss->output = model_output(session->model, 0)->name;
     }
-    ret->learns = options->learns;
+    ret->learns = options->lora > 0 ? LORA_LEARNS : options->learns;
     ret->frozen = options->frozen;
     ret->last_layers = (int)options->last_layers;
     ret->spare_vectors = options->spare_vectors;
@@ -302,12 +302,18 @@ static bool standardise(struct train_session *session, const char *how, struct p
 bool train_session_open(struct train_session *session, const struct train_options *options,
                         struct problem *problem)
 {
-    const struct model_options load = {.optimise = false, .keep_source = true};
+    struct model_options load = {.optimise = false, .keep_source = true};
     struct engine_error err = {0};
     struct labels *found = NULL;
     struct train_wish wish;
 
     *session = (struct train_session){0};
+    if (options->lora > 0) {
+        session->lora = (struct lora){options->lora_on, (int)options->lora, options->lora_alpha,
+                                      (uint64_t)options->seed};
+        load.rewrite = lora_rewrite;
+        load.rewrite_arg = &session->lora;
+    }
     if (engine_start(&err) != ENGINE_OK)
         return engine_problem(problem, &err);
     session->model = model_load_file(options->model, &load, &err);

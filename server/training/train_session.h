@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/train/batches.h"
 #include "engine/train/evaluation.h"
+#include "engine/train/lora.h"
 #include "engine/train/split.h"
 #include "engine/train/trainer.h"
 #include "server/training/train_data.h"
@@ -14,6 +15,7 @@
 
 struct train_session {
     struct model *model;           /* not optimised, holds its file's bytes */
+    struct lora lora;              /* that the model was rewritten with; rank 0: none */
     struct pool *pool;
     struct dataset *dataset, *test;   /* test may be NULL */
     struct labels *labels;         /* of text targets, or NULL */

@@ -9,6 +9,7 @@
 
 /* What all runs of a search share. */
 static const char *const shared[] = {"checkpoint", "curve",  "data",    "delimiter",   "inputs",
+                                     "lora",       "lora-on", "lora-alpha",
                                      "log",        "metric", "output",  "search",      "seed",
                                      "space",      "target", "test",    "standardise", "threads",
                                      "trials",     "resume", "validation"};

@@ -70,6 +70,19 @@ def check_learning(tally, folder):
     check(tally, "what was learned is in the file", code == 0 and metric(out, "accuracy") > 0.95, out)
 
 
+def check_adapters(tally, folder):
+    """They lower the loss of a model whose own matrices stay; the file keeps its size."""
+    common = ["train", "learned.onnx", "--data", "train.csv", "--epochs", 3, "--validation", 0]
+    code, out, err = run(folder, *common, "--lora", 2, "-o", "adapted.onnx")
+    check(tally, "adapters", code == 0, err)
+    losses = [float(x) for x in re.findall(r"^epoch \d+  loss ([0-9.e-]+)", out, re.M)]
+    check(tally, "adapters learn", len(losses) == 3 and losses[2] < losses[0], out)
+    sizes = [(folder / name).stat().st_size for name in ("learned.onnx", "adapted.onnx")]
+    check(tally, "adapters are in the matrices", sizes[0] == sizes[1], str(sizes))
+    code, _, err = run(folder, *common, "--lora", 2, "--lora-on", "none*", "-o", "x")
+    check(tally, "adapters on nothing", code == 65 and "no matrix matches 'none*'" in err, err)
+
+
 def check_bits(tally, folder):
     common = ["train", "net.onnx", "--data", "train.csv", "--standardise", "each", "--batch", 50,
               "--schedule", "cosine", "--period", 60]
@@ -247,6 +260,7 @@ def main():
         check_learning(tally, folder)
         check_bits(tally, folder)
         check_examples_in_a_file(tally, folder)
+        check_adapters(tally, folder)
         check_regression(tally, folder)
         check_real_data(tally, folder)
         check_search(tally, folder)

@@ -9,26 +9,29 @@
 #include <math.h>
 #include <string.h>
 
+#define W "const w f32[4,2] 1 2 3 4 5 6 7 8;"
+
 static const struct row {
     const char *name, *graph;
     enum head_kind kind;
     const char *value, *logits; /* names */
     enum loss_kind loss;
 } rows[] = {
-    {"plain", "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; y = MatMul(x,w); out y", HEAD_PLAIN, "y", "y",
+    {"plain", "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; y = MatMul(x,w); out y",
+     HEAD_PLAIN, "y", "y",
      LOSS_MSE},
-    {"softmax", "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; z = MatMul(x,w); y = Softmax(z) axis=1; out y",
+    {"softmax", "in x f32[N,4]; " W " z = MatMul(x,w); y = Softmax(z) axis=1; out y",
      HEAD_SOFTMAX, "y", "z", LOSS_CE},
     {"logarithm of softmax",
-     "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; z = MatMul(x,w); y = LogSoftmax(z); out y", HEAD_SOFTMAX, "y",
+     "in x f32[N,4]; " W " z = MatMul(x,w); y = LogSoftmax(z); out y", HEAD_SOFTMAX, "y",
      "z", LOSS_CE},
-    {"sigmoid", "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; z = MatMul(x,w); y = Sigmoid(z); out y",
+    {"sigmoid", "in x f32[N,4]; " W " z = MatMul(x,w); y = Sigmoid(z); out y",
      HEAD_SIGMOID, "y", "z", LOSS_BCE},
     {"softmax behind views",
-     "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; z = MatMul(x,w); p = Softmax(z) axis=1; i = Identity(p); "
+     "in x f32[N,4]; " W " z = MatMul(x,w); p = Softmax(z) axis=1; i = Identity(p); "
      "y = Flatten(i) axis=1; out y",
      HEAD_SOFTMAX, "y", "z", LOSS_CE},
-    {"a label", "in x f32[N,4]; const w f32[4,2] 1 2 3 4 5 6 7 8; z = MatMul(x,w); p = Softmax(z) axis=1; "
+    {"a label", "in x f32[N,4]; " W " z = MatMul(x,w); p = Softmax(z) axis=1; "
                 "y = ArgMax(p) axis=1; out y",
      HEAD_SOFTMAX, "p", "z", LOSS_CE},
     {"a label by name",

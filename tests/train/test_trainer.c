@@ -4,6 +4,7 @@
 #include "engine/kernels/random.h"
 #include "engine/plan.h"
 #include "engine/runner.h"
+#include "engine/train/lora.h"
 #include "engine/train/trainer.h"
 #include "tests/support/graph_case.h"
 #include "tests/support/run_suite.h"
@@ -379,6 +380,58 @@ START_TEST(publishes_what_it_learned)
 }
 END_TEST
 
+/* Adapters alone learn; the plain model that gets their sums answers as the adapted one does. */
+START_TEST(adapters)
+{
+    struct lora lora = {.matrices = "w?", .rank = 1, .alpha = 2.0, .seed = 1};
+    struct arena *arena = arena_create(SIZE_MAX / 2);
+    struct graph *graph = graph_case(arena, NULL, NET);
+    struct trainer_options options = adam_options();
+    struct model *served = graph_case_model(NET, NULL), *adapted;
+    struct weights *base = model_base_weights(served), *learned;
+    float before[2 * ROWS], after[2 * ROWS];
+    struct engine_error err = {0};
+    struct trainer *trainer, *plain = make_trainer(&options, NULL);
+    double loss = 0.0, expected;
+    struct data data;
+    struct trainer_batch batch = {&data.input, &data.target, -1.0};
+
+    make_data(&data, 5);
+    ck_assert(graph_resolve(graph, &err) == ENGINE_OK);
+    ck_assert_msg(lora_rewrite(graph, &lora, &err) == ENGINE_OK, "%s", err.text);
+    adapted = graph_case_try(arena, graph, NULL, &err);
+    ck_assert_msg(adapted != NULL, "%s", err.text);
+    options.learns = LORA_LEARNS;
+    trainer = trainer_create(adapted, &options, NULL, &err);
+    ck_assert_msg(trainer != NULL, "%s", err.text);
+    ck_assert_int_eq(trainer_n_learning(trainer), 4);
+    ck_assert_int_eq((int)trainer_n_parameters(trainer), 2 + 6 + 6 + 2);
+    ck_assert(trainer_evaluate(trainer, &batch, &loss, NULL) == ENGINE_OK);
+    ck_assert(trainer_evaluate(plain, &batch, &expected, NULL) == ENGINE_OK);
+    ck_assert_msg(fabs(loss - expected) < 1e-6, "adapters change something at first");
+    for (int step = 0; step < 50; step++)
+        take_step(trainer, 5);
+    learned = trainer_publish(trainer, base, &err);
+    ck_assert_msg(learned != NULL, "%s", err.text);
+    predict(served, base, &data, before);
+    predict(served, learned, &data, after);
+    ck_assert(memcmp(before, after, sizeof(before)) != 0);
+    loss = 0.0;
+    for (int i = 0; i < ROWS; i++)
+        loss -= log((double)after[2 * i + data.labels[i]]) / ROWS;
+    ck_assert(trainer_evaluate(trainer, &batch, &expected, NULL) == ENGINE_OK);
+    ck_assert_msg(fabs(loss - expected) < 1e-5 * expected, "%.9g and %.9g", loss, expected);
+    lora.matrices = "v*";
+    ck_assert(lora_rewrite(graph_case(arena, NULL, NET), &lora, &err) == ENGINE_BAD_INPUT);
+    weights_unref(learned);
+    weights_unref(base);
+    model_unref(served);
+    model_unref(adapted);
+    trainer_destroy(trainer);
+    trainer_destroy(plain);
+}
+END_TEST
+
 START_TEST(refuses_bad_batches)
 {
     struct trainer_options options = adam_options();
@@ -473,6 +526,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, same_bits_from_any_pool);
     tcase_add_test(tc, slices_add_up);
     tcase_add_test(tc, publishes_what_it_learned);
+    tcase_add_test(tc, adapters);
     tcase_add_test(tc, refuses_bad_batches);
     tcase_add_test(tc, refuses_foreign_state);
     tcase_add_test(tc, budgets);
