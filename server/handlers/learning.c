@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * finetune, evaluate, generations, rollback, rewind, erase, export: a request becomes a job of the model's learner,
- * whose thread answers. */
+ * finetune, evaluate, generations, rollback, rewind, erase, export: a request becomes a job of the
+ * model's learner, whose thread answers. */
 #include "server/learning/learning.h"
 
 #include "proto/learn_message.h"

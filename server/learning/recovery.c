@@ -27,7 +27,8 @@ static void on_damage(void *arg, const struct storage_fault *fault, uint64_t che
         if (work->damaged[i] == checkpoint)
             return;
     add_fault(work->ret, fault);
-    if (work->n_damaged < RECOVERY_FAULTS_MAX)
+    /* What could not be read just now may be whole. */
+    if (fault->status == STORAGE_DAMAGED && work->n_damaged < RECOVERY_FAULTS_MAX)
         work->damaged[work->n_damaged++] = checkpoint;
 }
 

@@ -81,6 +81,9 @@ MUTANTS = [
      "recovery"),
     ("pruned past what retention holds", "recovery.c", "while (anchor < n && usable[anchor] > retained)", "while (0)",
      "history"),
+    ("what could not be read set aside", "recovery.c",
+     "if (fault->status == STORAGE_DAMAGED && work->n_damaged < RECOVERY_FAULTS_MAX)",
+     "if (work->n_damaged < RECOVERY_FAULTS_MAX)", "storage_faults errors"),
     ("damaged checkpoints not set aside", "recovery.c", "        set_aside(&work, dir);", "        ;", "recovery"),
 ]
 
