@@ -4,6 +4,9 @@
 #include "engine/kernels/cpu.h"
 
 #include <assert.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <math.h>
 #include <string.h>
 
@@ -113,9 +116,12 @@ typedef float floats __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int16_t half_vector __attribute__((vector_size(16)));
 typedef float float_vector __attribute__((vector_size(32)));
 
+/* By CPUID: clang's __builtin_cpu_supports() does not know the name. */
 static bool has_f16c(void)
 {
-    return cpu_isa() >= ISA_AVX2 && __builtin_cpu_supports("f16c");
+    unsigned a, b, c, d;
+
+    return cpu_isa() >= ISA_AVX2 && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 
 __attribute__((target("avx,f16c"))) static int64_t widen_eights(int64_t n, const uint16_t *in,

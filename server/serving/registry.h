@@ -83,8 +83,8 @@ void registry_scan(struct registry *registry, struct registry_done done);
 void registry_load(struct registry *registry, const char *name, struct registry_done done);
 void registry_unload(struct registry *registry, const char *name, struct registry_done done);
 /* Calls `change` on the loader thread, which may write beneath options->state_dir/models, and then loads
- * the model again. If it returns false with its problem, nothing is loaded. Refused with 409 for a model of the
- * user's own repository, which is never written. */
+ * the model again. If it returns false with its problem, nothing is loaded. Refused with 409 for a
+ * model of the user's own repository, which is never written. */
 struct registry_change {
     bool (*call)(void *arg, struct problem *problem);
     void *arg;
