@@ -47,30 +47,35 @@ typedef float vf __attribute__((vector_size(32)));
 typedef int32_t vi __attribute__((vector_size(32)));
 typedef float vf_memory __attribute__((vector_size(32), aligned(4), may_alias));
 
+/* Which lanes of two vectors of eight a shuffle takes. */
+#define LOW 0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH 2, 10, 3, 11, 6, 14, 7, 15
+#define FIRST 0, 1, 8, 9, 4, 5, 12, 13
+#define SECOND 2, 3, 10, 11, 6, 7, 14, 15
+#define LEFT 0, 1, 2, 3, 8, 9, 10, 11
+#define RIGHT 4, 5, 6, 7, 12, 13, 14, 15
+
 /* Pairs, then pairs of pairs, then halves change places. */
 static inline __attribute__((always_inline)) void transpose_eight(vf r[BLOCK])
 {
-    const vi low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
-    const vi first = {0, 1, 8, 9, 4, 5, 12, 13}, second = {2, 3, 10, 11, 6, 7, 14, 15};
-    const vi left = {0, 1, 2, 3, 8, 9, 10, 11}, right = {4, 5, 6, 7, 12, 13, 14, 15};
     vf a[BLOCK], b[BLOCK];
 
 #pragma GCC unroll 4
     for (int i = 0; i < BLOCK; i += 2) {
-        a[i] = __builtin_shuffle(r[i], r[i + 1], low);
-        a[i + 1] = __builtin_shuffle(r[i], r[i + 1], high);
+        a[i] = __builtin_shufflevector(r[i], r[i + 1], LOW);
+        a[i + 1] = __builtin_shufflevector(r[i], r[i + 1], HIGH);
     }
 #pragma GCC unroll 2
     for (int i = 0; i < BLOCK; i += 4) {
-        b[i] = __builtin_shuffle(a[i], a[i + 2], first);
-        b[i + 1] = __builtin_shuffle(a[i], a[i + 2], second);
-        b[i + 2] = __builtin_shuffle(a[i + 1], a[i + 3], first);
-        b[i + 3] = __builtin_shuffle(a[i + 1], a[i + 3], second);
+        b[i] = __builtin_shufflevector(a[i], a[i + 2], FIRST);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 2], SECOND);
+        b[i + 2] = __builtin_shufflevector(a[i + 1], a[i + 3], FIRST);
+        b[i + 3] = __builtin_shufflevector(a[i + 1], a[i + 3], SECOND);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
-        r[i] = __builtin_shuffle(b[i], b[i + 4], left);
-        r[i + 4] = __builtin_shuffle(b[i], b[i + 4], right);
+        r[i] = __builtin_shufflevector(b[i], b[i + 4], LEFT);
+        r[i + 4] = __builtin_shufflevector(b[i], b[i + 4], RIGHT);
     }
 }
 

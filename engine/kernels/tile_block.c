@@ -48,14 +48,17 @@ int64_t tile_panel_width(const struct tile_kernels *kernels, int64_t left)
 
 typedef float four __attribute__((vector_size(16)));
 typedef float four_memory __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t order __attribute__((vector_size(16)));
+
+/* Which lanes of two vectors of four a shuffle takes. */
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#define FIRST 0, 1, 4, 5
+#define SECOND 2, 3, 6, 7
 
 /* `count` rows of a panel, whose columns are `step` apart in w and rows side by side: four by four. */
 static void pack_transposed(int64_t count, int64_t columns, int64_t width, const float *w, int64_t step,
                             float alpha, float *to)
 {
-    const order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-
     for (int64_t j = 0; j < columns; j += 4, w += 4 * step) {
         int64_t k = 0, some = min64(4, columns - j);
 
@@ -63,14 +66,14 @@ static void pack_transposed(int64_t count, int64_t columns, int64_t width, const
             four a = *(const four_memory *)(w + k) * alpha, b = *(const four_memory *)(w + step + k) * alpha;
             four c = *(const four_memory *)(w + 2 * step + k) * alpha;
             four d = *(const four_memory *)(w + 3 * step + k) * alpha;
-            four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-            four ab_high = __builtin_shuffle(a, b, high), cd_high = __builtin_shuffle(c, d, high);
+            four ab = __builtin_shufflevector(a, b, LOW), cd = __builtin_shufflevector(c, d, LOW);
+            four ab_high = __builtin_shufflevector(a, b, HIGH), cd_high = __builtin_shufflevector(c, d, HIGH);
             float *at = to + k * width + j;
 
-            *(four_memory *)at = __builtin_shuffle(ab, cd, first);
-            *(four_memory *)(at + width) = __builtin_shuffle(ab, cd, second);
-            *(four_memory *)(at + 2 * width) = __builtin_shuffle(ab_high, cd_high, first);
-            *(four_memory *)(at + 3 * width) = __builtin_shuffle(ab_high, cd_high, second);
+            *(four_memory *)at = __builtin_shufflevector(ab, cd, FIRST);
+            *(four_memory *)(at + width) = __builtin_shufflevector(ab, cd, SECOND);
+            *(four_memory *)(at + 2 * width) = __builtin_shufflevector(ab_high, cd_high, FIRST);
+            *(four_memory *)(at + 3 * width) = __builtin_shufflevector(ab_high, cd_high, SECOND);
         }
         for (; k < count; k++)
             for (int64_t i = 0; i < some; i++)

@@ -210,8 +210,6 @@ static void NAME(join)(const float *const *rows, size_t offset, size_t run, floa
 {
     typedef float four __attribute__((vector_size(16)));
     typedef float four_memory __attribute__((vector_size(16), aligned(4), may_alias));
-    typedef int32_t order __attribute__((vector_size(16)));
-    const order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
     size_t k = 0;
 
     for (; k + 4 <= run; k += 4, to += 16) {
@@ -219,13 +217,13 @@ static void NAME(join)(const float *const *rows, size_t offset, size_t run, floa
         four b = *(const four_memory *)(rows[1] + offset + k);
         four c = *(const four_memory *)(rows[2] + offset + k);
         four d = *(const four_memory *)(rows[3] + offset + k);
-        four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-        four ab_high = __builtin_shuffle(a, b, high), cd_high = __builtin_shuffle(c, d, high);
+        four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+        four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
 
-        *(four_memory *)to = __builtin_shuffle(ab, cd, first);
-        *(four_memory *)(to + 4) = __builtin_shuffle(ab, cd, second);
-        *(four_memory *)(to + 8) = __builtin_shuffle(ab_high, cd_high, first);
-        *(four_memory *)(to + 12) = __builtin_shuffle(ab_high, cd_high, second);
+        *(four_memory *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+        *(four_memory *)(to + 4) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+        *(four_memory *)(to + 8) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+        *(four_memory *)(to + 12) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
     }
     for (; k < run; k++)
         for (int r = 0; r < JOINED; r++)

@@ -2,6 +2,7 @@
  * A trainer's compiled batch shapes: few, the least recently used gives way. */
 #include "engine/train/trainer_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,10 +124,13 @@ struct tape *trainer_tape(struct trainer *trainer, const struct shape *shapes, b
 /* Index of the statistic in that slot: a tape has no others. */
 static int find_state(const struct trainer *trainer, int slot)
 {
-    for (int i = 0; i < trainer->selection.n_states; i++)
-        if (trainer->selection.states[i] == slot)
-            return i;
-    abort();
+    int i = 0;
+
+    while (trainer->selection.states[i] != slot) {
+        i++;
+        assert(i < trainer->selection.n_states);
+    }
+    return i;
 }
 
 void trainer_bind(struct trainer *trainer, struct tape *tape, int from, int to)

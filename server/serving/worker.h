@@ -8,8 +8,8 @@
 
 struct worker;
 
-/* `pool` (borrowed, may be NULL) splits each run over its threads. `output_bytes_max` bounds what a job that is computed in several runs may hold; 0: no bound. NULL
- * when out of memory. */
+/* `pool` (borrowed, may be NULL) splits each run over its threads. `output_bytes_max` bounds what a job
+ * that is computed in several runs may hold; 0: no bound. NULL when out of memory. */
 struct worker *worker_create(struct pool *pool, size_t output_bytes_max);
 void worker_destroy(struct worker *worker);
 

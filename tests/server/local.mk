@@ -79,3 +79,9 @@ check_PROGRAMS += %D%/test_network_create
 	tests/support/run_suite.h
 %C%_test_network_create_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_network_create_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_cost_model
+%C%_test_cost_model_SOURCES = %D%/test_cost_model.c tests/support/run_suite.c \
+	tests/support/run_suite.h
+%C%_test_cost_model_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_cost_model_LDADD = $(SERVER_TEST_LIBS)

@@ -308,49 +308,6 @@ START_TEST(an_idle_model_is_tried_whatever_the_forecast)
 }
 END_TEST
 
-START_TEST(cost_is_a_line_through_recent_runs)
-{
-    struct cost_model cost = {0};
-
-    ck_assert_double_eq(cost_model_estimate(&cost, 1), 0);
-    cost_model_learn(&cost, 4, 900);
-    ck_assert_double_eq_tol(cost_model_estimate(&cost, 64), 900, 1e-6);
-    for (int i = 0; i < 100; i++) {
-        int64_t rows = 1 + i % 32;
-
-        cost_model_learn(&cost, rows, 5000 + 100 * (uint64_t)rows);
-    }
-    ck_assert_double_eq_tol(cost_model_estimate(&cost, 1), 5100, 300);
-    ck_assert_double_eq_tol(cost_model_estimate(&cost, 64), 11400, 600);
-    for (int i = 0; i < 400; i++) {      /* it forgets */
-        int64_t rows = 1 + i % 32;
-
-        cost_model_learn(&cost, rows, 1000 + 10 * (uint64_t)rows);
-    }
-    ck_assert_double_eq_tol(cost_model_estimate(&cost, 64), 1640, 30);
-    for (int i = 0; i < 200; i++)        /* larger runs that cost less: never a negative slope */
-        cost_model_learn(&cost, 1 + i % 8, 10000 - 1000 * (uint64_t)(i % 8));
-    ck_assert_double_ge(cost_model_estimate(&cost, 1000), cost_model_estimate(&cost, 1));
-}
-END_TEST
-
-START_TEST(cost_of_what_is_far_larger_is_not_underrated)
-{
-    struct cost_model cost = {0};
-
-    ck_assert_double_eq(cost_model_upper(&cost, 5), 0);
-    for (int i = 0; i < 10; i++)
-        cost_model_learn(&cost, 1, 1000);
-    ck_assert_double_eq(cost_model_upper(&cost, 2), 1000);
-    ck_assert_double_eq_tol(cost_model_upper(&cost, 40000), 40e6, 1);
-    for (int i = 0; i < 10; i++)         /* rows that seem to be free: two sizes do not prove it */
-        cost_model_learn(&cost, 2, 1000);
-    ck_assert_double_ge(cost_model_upper(&cost, 40000), 20e6);
-    cost_model_learn(&cost, 40000, 50000);
-    ck_assert_double_lt(cost_model_upper(&cost, 40000), 100e3);
-}
-END_TEST
-
 START_TEST(inline_needs_a_cheap_and_idle_model)
 {
     struct rig rig;
@@ -598,8 +555,6 @@ Suite *make_suite(void)
     tcase_add_test(tc, a_delay_waits_until_full_or_due);
     tcase_add_loop_test(tc, admission, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(tc, an_idle_model_is_tried_whatever_the_forecast);
-    tcase_add_test(tc, cost_is_a_line_through_recent_runs);
-    tcase_add_test(tc, cost_of_what_is_far_larger_is_not_underrated);
     tcase_add_test(tc, inline_needs_a_cheap_and_idle_model);
     tcase_add_test(tc, cheap_turns_leave_the_rest_in_its_place);
     tcase_add_test(tc, backlog_is_the_work_of_all_models);
