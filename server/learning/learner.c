@@ -4,6 +4,7 @@
 #include "server/learning/learner_private.h"
 
 #include "server/observe/log.h"
+#include "server/observe/statistics.h"
 #include "server/serving/worker.h"
 #include "server/status_map.h"
 
@@ -23,11 +24,6 @@ struct group {
     struct learner_update updates[LEARNER_GROUP_MAX];
 };
 
-static void answer_problem(struct learn_job *job, const struct problem *problem)
-{
-    job->finish(job, NULL, NULL, -1, problem);
-}
-
 /* Changes that go back: each is a group of its own. */
 static bool goes_back(const struct learn_job *job)
 {
@@ -38,6 +34,13 @@ static bool goes_back(const struct learn_job *job)
 static bool is_change(const struct learn_job *job)
 {
     return job->kind == LEARN_JOB_FINETUNE || goes_back(job);
+}
+
+static void answer_problem(struct learn_job *job, const struct problem *problem)
+{
+    if (is_change(job) && job->entry->stats != NULL)
+        learning_stats_refused(stats_learning(job->entry->stats), problem->reason);
+    job->finish(job, NULL, NULL, -1, problem);
 }
 
 /* One transaction. An erasure is durable even if its journal's log cannot be emptied yet (BUSY). */
@@ -55,8 +58,10 @@ static bool write_rows(struct learner *learner, struct group *group, struct stor
 /* All of the group is durable and live, or none of it is acknowledged. */
 static void commit(struct learner *learner, struct group *group)
 {
+    struct learning_stats *stats = stats_learning(learner->entry->stats);
     struct storage_fault fault = {0};
     struct problem problem = {0};
+    uint64_t begun_ns = clock_now_ns();
     bool good, erased;
 
     if (group->n_updates == 0)
@@ -65,12 +70,16 @@ static void commit(struct learner *learner, struct group *group)
     group->updates[group->n_updates - 1].row.state = learner_digest(learner);
     erased = group->updates[0].job->kind == LEARN_JOB_ERASE;
     good = write_rows(learner, group, &fault);
+    learning_stats_committed(stats, clock_now_ns() - begun_ns);
     if (!good) {
         learner->ahead = true;
         learner_latch(learner, &fault);
         problem_from_fault(&problem, &fault);
     } else {
         good = learner_publish(learner, &problem);
+        learning_stats_add(stats, LEARNING_UPDATES, group->n_updates);
+        learning_stats_set(stats, LEARNING_GENERATION,
+                           (double)(learner->generation_base + (int64_t)learner->generation));
     }
     for (int i = 0; i < group->n_updates; i++) {
         struct learner_update *update = &group->updates[i];

@@ -6,6 +6,7 @@
 #include "server/learning/learner_private.h"
 
 #include "server/observe/log.h"
+#include "server/observe/statistics.h"
 #include "server/options.h"
 #include "server/status_map.h"
 
@@ -69,6 +70,7 @@ void learner_latch(struct learner *learner, const struct storage_fault *fault)
     learner->state = LEARNER_READ_ONLY;
     learner->reason = reason;
     pthread_mutex_unlock(&learner->lock);
+    learning_stats_set(stats_learning(learner->entry->stats), LEARNING_READ_ONLY, 1);
 }
 
 /* --- the file and the trainer --- */
@@ -436,6 +438,7 @@ bool learner_store(struct learner *learner, struct problem *problem)
 bool learner_open(struct learner *learner, struct problem *problem)
 {
     weights_unref(model_entry_weights(learner->entry, &learner->generation_base));
+    learner_watch_begin(learner);
     if (!read_file(learner, problem) || !make_model(learner, problem))
         return false;
     if (!directory_exists(learner))
@@ -490,6 +493,7 @@ void learner_close(struct learner *learner)
     journal_close(learner->journal);
     if (learner->stored)
         storage_dir_close(&learner->dir);
+    prequential_destroy(learner->prequential);
     trainer_destroy(learner->trainer);
     model_unref(learner->model);
     free(learner->file);

@@ -4,6 +4,9 @@
 #ifndef SERVER_LEARNING_LEARNER_PRIVATE_H
 #define SERVER_LEARNING_LEARNER_PRIVATE_H
 
+#include "engine/learn/adwin.h"
+#include "engine/learn/page_hinkley.h"
+#include "engine/learn/prequential.h"
 #include "engine/train/trainer.h"
 #include "server/learning/checkpoint.h"
 #include "server/learning/journal.h"
@@ -50,6 +53,9 @@ struct learner {
     uint64_t generation;           /* the journal's, steps of the open group included */
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
+    struct prequential *prequential;   /* from the first update on */
+    struct adwin adwin;
+    struct page_hinkley page_hinkley;
 };
 
 /* An update that has been computed and waits for its group's commit. */
@@ -94,6 +100,11 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
 /* The update's row into the journal, and the content of its examples out of it. */
 enum storage_status learner_erase(struct learner *learner, struct learner_update *update,
                                   struct storage_fault *fault);
+
+/* learner_watch.c: measures an update that has been computed, by what was before it. */
+void learner_watch_begin(struct learner *learner);
+void learner_watch(struct learner *learner, const struct learn_job *job,
+                   const struct trainer_result *result);
 
 /* learner_answer.c: jobs that change nothing. */
 void learner_answer(struct learner *learner, struct learn_job *job);

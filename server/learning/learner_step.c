@@ -136,6 +136,7 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
         return false;
     learner_encode(learner, job, result.loss,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
+    learner_watch(learner, job, &result);
     trainer_commit(learner->trainer);
     learner_fill_row(learner, update);
     learner_take_answer(update);

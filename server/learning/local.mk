@@ -25,6 +25,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
 	server/learning/learner_step.c \
+	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \
 	server/learning/recovery.c server/learning/recovery.h \
 	server/learning/replay.c server/learning/replay.h \

@@ -186,6 +186,52 @@ static void write_model_number(const struct model_visit *visit, const struct mod
     text_printf(visit->exposition->text, "} %lld\n", (long long)number);
 }
 
+static void learning_series(const struct model_visit *visit, const struct model_stats *stats,
+                            const struct model_totals *totals)
+{
+    if (!totals->learning.active)
+        return;
+    begin_model_line(visit, "", stats);
+    text_puts(visit->exposition->text, "} ");
+    text_json_double(visit->exposition->text, totals->learning.numbers[visit->family->first]);
+    text_puts(visit->exposition->text, "\n");
+}
+
+static void write_learning(const struct exposition *exposition, const struct metric_family *family)
+{
+    write_models(exposition, family, learning_series);
+}
+
+static void commit_series(const struct model_visit *visit, const struct model_stats *stats,
+                          const struct model_totals *totals)
+{
+    if (totals->learning.active)
+        write_histogram(visit, stats, "", &histogram_durations, &totals->learning.commits);
+}
+
+static void write_commits(const struct exposition *exposition, const struct metric_family *family)
+{
+    write_models(exposition, family, commit_series);
+}
+
+static void refusal_series(const struct model_visit *visit, const struct model_stats *stats,
+                           const struct model_totals *totals)
+{
+    for (int i = 0; i < LEARNING_REFUSAL_COUNT; i++) {
+        if (totals->learning.refused[i] == 0)
+            continue;
+        begin_model_line(visit, "", stats);
+        text_printf(visit->exposition->text, ",reason=\"%s\"} %llu\n",
+                    learning_refusal_name((enum learning_refusal)i),
+                    (unsigned long long)totals->learning.refused[i]);
+    }
+}
+
+static void write_refusals(const struct exposition *exposition, const struct metric_family *family)
+{
+    write_models(exposition, family, refusal_series);
+}
+
 static void memory_series(const struct model_visit *visit, const struct model_stats *stats,
                           const struct model_totals *totals)
 {
@@ -294,6 +340,9 @@ PROCESS_WRITER(virtual_bytes)
 #define OWN(name, type, unit, labels, help, write) \
     {name, METRIC_TYPE_##type, unit, labels, help, write, 0}
 
+#define ROW(id, series, type, help) \
+    {series, METRIC_TYPE_##type, "", MODEL_LABELS, help, write_learning, LEARNING_##id},
+
 const struct metric_family metric_families[] = {
     OWN("inferd_batch_rows", HISTOGRAM, "rows", MODEL_LABELS,
         "Rows computed together in one run of a model.", write_batch_rows),
@@ -312,6 +361,13 @@ const struct metric_family metric_families[] = {
          "HTTP requests that are not answered yet."),
     WIDE(INLINE_RUNS, "inferd_inline_runs_total", COUNTER, "", "",
          "Predictions computed on the network thread because no worker was worth waking."),
+    LEARNING_MAP_A(ROW)
+    OWN("inferd_learning_commit_seconds", HISTOGRAM, "seconds", MODEL_LABELS,
+        "Time to make the updates of one commit durable.", write_commits),
+    LEARNING_MAP_D(ROW)
+    OWN("inferd_learning_refused_total", COUNTER, "", MODEL_LABELS ", reason",
+        "Updates that were refused and changed nothing.", write_refusals),
+    LEARNING_MAP_U(ROW)
     OWN("inferd_model_load_failures_total", COUNTER, "", MODEL_LABELS ", reason",
         "Loads of a model version that failed.", write_load_failures),
     OWN("inferd_model_memory_bytes", GAUGE, "bytes", MODEL_LABELS,

@@ -30,6 +30,7 @@ struct model_stats {
     _Atomic uint64_t last_ms;
     _Atomic int64_t queued_rows, memory_bytes;
     _Atomic bool ready;
+    struct learning_stats learning;
     char *name, *version;
 };
 
@@ -143,6 +144,11 @@ void stats_load_failed(struct model_stats *stats, enum stats_load_failure why)
     slice_add(&stats->load_failures[why], 1);
 }
 
+struct learning_stats *stats_learning(struct model_stats *stats)
+{
+    return &stats->learning;
+}
+
 void stats_collect(const struct model_stats *stats, struct model_totals *ret_totals)
 {
     struct model_totals totals = {0};
@@ -165,6 +171,7 @@ void stats_collect(const struct model_stats *stats, struct model_totals *ret_tot
     totals.queued_rows = atomic_load_explicit(&stats->queued_rows, memory_order_relaxed);
     totals.memory_bytes = atomic_load_explicit(&stats->memory_bytes, memory_order_relaxed);
     totals.ready = atomic_load_explicit(&stats->ready, memory_order_relaxed);
+    learning_stats_collect(&stats->learning, &totals.learning);
     *ret_totals = totals;
 }
 

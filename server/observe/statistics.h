@@ -7,6 +7,7 @@
 
 #include "proto/text.h"
 #include "server/observe/histogram.h"
+#include "server/observe/learning_stats.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,7 @@ struct model_totals {
     int64_t queued_rows;
     int64_t memory_bytes;
     bool ready;
+    struct learning_totals learning;
 };
 
 /* Made and destroyed by struct metrics alone. Both names are copied. NULL when out of memory. */
@@ -69,6 +71,9 @@ int64_t stats_queued_rows(const struct model_stats *stats);
 /* The version serves (with this much memory) from now on, or no longer does. */
 void stats_set_ready(struct model_stats *stats, bool ready, int64_t memory_bytes);
 void stats_load_failed(struct model_stats *stats, enum stats_load_failure why);
+
+/* For its learner. */
+struct learning_stats *stats_learning(struct model_stats *stats);
 
 void stats_collect(const struct model_stats *stats, struct model_totals *ret_totals);
 /* One element of Triton's "model_stats" array. */

@@ -378,6 +378,29 @@ class Learning(unittest.TestCase):
             self.assertEqual(status, 409, answer)
             self.assertIn("training.enabled", answer["error"])
 
+    def test_metrics(self):
+        """What is learnt and what is refused is seen from outside; a model that never learnt has no such series."""
+        with Service({"learning_rate": 0.05}) as service:
+            def series():
+                text = service.daemon.get("/metrics").body.decode()
+                return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                        if line.startswith("inferd_learning")}
+
+            self.assertEqual(series(), {})
+            for k in range(5):
+                service.teach(IMAGES[4 * k:4 * k + 4], LABELS[4 * k:4 * k + 4])
+            service.teach(IMAGES[:1], [99])
+            seen, of = series(), '{model="digits",version="1"%s}'
+            self.assertEqual(seen["inferd_learning_updates_total" + of % ""], 5)
+            self.assertEqual(seen["inferd_learning_examples_total" + of % ""], 20)
+            self.assertEqual(seen["inferd_learning_generation" + of % ""], 6)
+            self.assertEqual(seen["inferd_learning_commit_seconds_count" + of % ""], 5)
+            self.assertEqual(seen["inferd_learning_refused_total" + of % ',reason="bad_example"'], 1)
+            self.assertGreater(seen["inferd_learning_loss" + of % ""], 0)
+            self.assertGreater(seen["inferd_learning_gradient_norm" + of % ""], 0)
+            self.assertTrue(0.5 <= seen["inferd_learning_accuracy" + of % ""] <= 1)
+            self.assertEqual(seen["inferd_learning_read_only" + of % ""], 0)
+
     def test_inferctl(self):
         with Service({"learning_rate": 0.05}) as service, tempfile.TemporaryDirectory() as folder:
             program = os.path.join(os.path.dirname(os.environ.get("INFERD", "./inferd")), "inferctl")

@@ -170,7 +170,7 @@ def replayed(build, folder, trial):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", nargs="?", default=ROOT / "build")
-    parser.add_argument("--kills", type=int, default=int(os.environ.get("INFERD_TORTURE_KILLS", "100")))
+    parser.add_argument("--kills", type=int, default=int(os.environ.get("INFERD_TORTURE_KILLS", "300")))
     parser.add_argument("--updates", type=int)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("INFERD_TEST_SEED", time.time_ns() % 10**9)))
     arguments = parser.parse_args()

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What an update says of the model before it: prequential loss and accuracy, and whether they drift. */
+#include "server/learning/learner_private.h"
+
+#include "server/observe/log.h"
+#include "server/observe/statistics.h"
+
+#include <inttypes.h>
+
+enum { WINDOW = 1000 };
+
+/* Rows of class scores, and an id for each. */
+static bool has_classes(const struct learner *learner, const struct learn_job *job)
+{
+    const struct loss_form *form = trainer_loss_form(learner->trainer, 0);
+    const struct tensor *values = trainer_value(learner->trainer, 0);
+
+    return form->kind == LOSS_CE && values != NULL && values->shape.rank == 2 &&
+           (form->class_axis == 1 || form->class_axis == -1) && values->shape.dims[1] >= 2 &&
+           values->shape.dims[1] <= PREQUENTIAL_CLASSES_MAX &&
+           dtype_is_integer(job->targets[0].dtype) &&
+           shape_elements(&job->targets[0].shape) == values->shape.dims[0];
+}
+
+static void add_classes(struct learner *learner, const struct learn_job *job, double loss)
+{
+    const struct tensor *values = trainer_value(learner->trainer, 0);
+    int64_t classes = values->shape.dims[1];
+
+    for (int64_t r = 0; r < values->shape.dims[0]; r++) {
+        const float *row = (const float *)values->data + r * classes;
+        int64_t best = 0, actual = tensor_int_at(&job->targets[0], r);
+
+        for (int64_t c = 1; c < classes; c++)
+            best = row[c] > row[best] ? c : best;
+        if (actual >= 0 && actual < classes)
+            prequential_add_class(learner->prequential, loss, (uint32_t)best, (uint32_t)actual);
+    }
+}
+
+static void look_for_drift(struct learner *learner, double loss)
+{
+    bool adwin = adwin_add(&learner->adwin, loss);
+    bool page_hinkley = page_hinkley_add(&learner->page_hinkley, loss);
+
+    if (!adwin && !page_hinkley)
+        return;
+    learning_stats_add(stats_learning(learner->entry->stats), LEARNING_DRIFT, 1);
+    log_write(learner->log, LOG_LEVEL_WARNING, "the loss of new examples has changed",
+              "model=%s version=%s detector=%s loss=%.6g generation=%" PRId64,
+              learner->entry->name, learner->entry->version, adwin ? "adwin" : "page-hinkley", loss,
+              learner->generation_base + (int64_t)learner->generation);
+}
+
+void learner_watch_begin(struct learner *learner)
+{
+    const struct adwin_options adwin = adwin_defaults();
+    const struct page_hinkley_options page_hinkley = page_hinkley_defaults();
+
+    adwin_init(&learner->adwin, &adwin);
+    page_hinkley_init(&learner->page_hinkley, &page_hinkley);
+}
+
+void learner_watch(struct learner *learner, const struct learn_job *job,
+                   const struct trainer_result *result)
+{
+    struct learning_stats *stats = stats_learning(learner->entry->stats);
+    const struct tensor *values = trainer_value(learner->trainer, 0);
+    bool classes = has_classes(learner, job);
+    struct prequential_score score;
+
+    if (learner->prequential == NULL)
+        learner->prequential =
+            prequential_create(WINDOW, classes ? (uint32_t)values->shape.dims[1] : 0, NULL);
+    if (learner->prequential != NULL) {
+        if (classes)
+            add_classes(learner, job, result->loss);
+        else
+            for (int64_t i = 0; i < result->examples; i++)
+                prequential_add_error(learner->prequential, result->loss, result->loss);
+        score = prequential_window(learner->prequential);
+        learning_stats_set(stats, LEARNING_LOSS, score.loss);
+        if (classes)
+            learning_stats_set(stats, LEARNING_ACCURACY, score.accuracy);
+    }
+    learning_stats_set(stats, LEARNING_GRADIENT_NORM, result->gradient_norm);
+    learning_stats_set(stats, LEARNING_UPDATE_NORM, result->update_norm);
+    learning_stats_add(stats, LEARNING_EXAMPLES, (double)result->examples);
+    look_for_drift(learner, result->loss);
+}

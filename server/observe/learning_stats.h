@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * server/observe/learning_stats.h - the numbers of one model version that learns. Written by its learner's
+ * thread, read by /metrics; part of struct model_stats. */
+#ifndef SERVER_OBSERVE_LEARNING_STATS_H
+#define SERVER_OBSERVE_LEARNING_STATS_H
+
+#include "server/observe/histogram.h"
+
+#include <stdbool.h>
+
+/* X(id, series, type, help): one number each. In parts, as the table of metrics is in alphabetical order
+ * and has other series between them. */
+#define LEARNING_MAP_A(X) \
+    X(ACCURACY, "inferd_learning_accuracy", GAUGE, \
+      "Share of right classes over the last 1000 examples, each judged before it was learnt.")
+#define LEARNING_MAP_D(X) \
+    X(DRIFT, "inferd_learning_drift_total", COUNTER, \
+      "Times that ADWIN or Page-Hinkley saw the loss of new examples change.") \
+    X(EXAMPLES, "inferd_learning_examples_total", COUNTER, "Examples learnt.") \
+    X(GENERATION, "inferd_learning_generation", GAUGE, "The generation that serves.") \
+    X(GRADIENT_NORM, "inferd_learning_gradient_norm", GAUGE, \
+      "Norm of the newest update's gradient, before clipping.") \
+    X(LOSS, "inferd_learning_loss", GAUGE, \
+      "Mean loss over the last 1000 examples, each judged before it was learnt.") \
+    X(READ_ONLY, "inferd_learning_read_only", GAUGE, \
+      "1 when updates are refused until a restart or a repair.")
+#define LEARNING_MAP_U(X) \
+    X(UPDATE_NORM, "inferd_learning_update_norm", GAUGE, \
+      "Norm of the newest update's change of the weights.") \
+    X(UPDATES, "inferd_learning_updates_total", COUNTER, "Updates that were made durable.")
+#define LEARNING_MAP(X) LEARNING_MAP_A(X) LEARNING_MAP_D(X) LEARNING_MAP_U(X)
+
+/* Why an update was refused: the reasons of its answer. */
+#define LEARNING_REFUSAL_MAP(X) \
+    X(DIVERGED, "diverged") X(BAD_EXAMPLE, "bad_example") X(WRONG_TARGETS, "wrong_targets") \
+    X(RATE_TOO_LARGE, "rate_too_large") X(TOO_MANY_EXAMPLES, "too_many_examples") \
+    X(GENERATION_MOVED, "generation_moved") X(KEY_CONFLICT, "key_conflict") \
+    X(STORAGE_FULL, "storage_full") X(STORAGE_FAILED, "storage_failed") X(OTHER, "other")
+
+#define X(id, name, type, help) LEARNING_##id,
+enum learning_number { LEARNING_MAP(X) LEARNING_COUNT };
+#undef X
+#define X(id, text) LEARNING_REFUSAL_##id,
+enum learning_refusal { LEARNING_REFUSAL_MAP(X) LEARNING_REFUSAL_COUNT };
+#undef X
+
+/* Zeroed: it does not learn, and has no series. */
+struct learning_stats {
+    _Atomic bool active;
+    _Atomic double numbers[LEARNING_COUNT];
+    _Atomic uint64_t refused[LEARNING_REFUSAL_COUNT];
+    struct histogram commits;            /* ns */
+};
+
+struct learning_totals {
+    bool active;
+    double numbers[LEARNING_COUNT];
+    uint64_t refused[LEARNING_REFUSAL_COUNT];
+    struct histogram_totals commits;
+};
+
+/* One thread at a time for each number. */
+void learning_stats_set(struct learning_stats *stats, enum learning_number which, double number);
+void learning_stats_add(struct learning_stats *stats, enum learning_number which, double amount);
+void learning_stats_refused(struct learning_stats *stats, const char *reason);
+void learning_stats_committed(struct learning_stats *stats, uint64_t ns);
+void learning_stats_collect(const struct learning_stats *stats, struct learning_totals *ret_totals);
+const char *learning_refusal_name(enum learning_refusal refusal);
+
+#endif
