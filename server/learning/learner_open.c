@@ -214,36 +214,61 @@ static enum storage_status recover_base(void *self, struct storage_fault *fault)
     return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "%s", problem.text);
 }
 
+/* The format aligns its data to nothing; what reads them wants elements at multiples of their size. The
+ * copy is the caller's to free. NULL when out of memory. */
+static void *align_entry(struct trainer_entry *entry, const struct named_tensor *tensor)
+{
+    void *copy = malloc(tensor->bytes + 1);
+
+    entry->tensor = (struct tensor){tensor->dtype, tensor->shape, copy};
+    return copy != NULL ? memcpy(copy, tensor->data, tensor->bytes) : NULL;
+}
+
+static enum storage_status take_entries(struct learner *learner, const struct checkpoint *checkpoint,
+                                        int count, struct trainer_entry *entries, void **copies,
+                                        struct storage_fault *fault)
+{
+    struct engine_error err = {0};
+
+    for (int i = 0; i < count; i++) {
+        const struct named_tensor *tensor;
+
+        entries[i] = trainer_entry(learner->trainer, i);
+        tensor = safetensors_find(&checkpoint->tensors, entries[i].name);
+        if (tensor == NULL)
+            return storage_fault_set(fault, STORAGE_OTHER_MODEL, NULL, checkpoint->note.generation,
+                                     "the checkpoint lacks '%.64s': what learns was configured "
+                                     "otherwise when it was written",
+                                     entries[i].name);
+        copies[i] = align_entry(&entries[i], tensor);
+        if (copies[i] == NULL)
+            return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for '%.64s'",
+                                     entries[i].name);
+    }
+    if (trainer_restore(learner->trainer, count, entries, &err) == ENGINE_OK)
+        return STORAGE_OK;
+    return storage_fault_set(fault, STORAGE_DAMAGED, NULL, checkpoint->note.generation, "%s",
+                             err.text);
+}
+
 static enum storage_status recover_load(void *self, const struct checkpoint *checkpoint,
                                         struct storage_fault *fault)
 {
     struct learner *learner = self;
     int count = trainer_n_entries(learner->trainer);
     struct trainer_entry *entries = calloc((size_t)count + 1, sizeof(*entries));
-    struct engine_error err = {0};
-    enum engine_status status = ENGINE_NO_MEMORY;
+    void **copies = calloc((size_t)count + 1, sizeof(*copies));
+    enum storage_status status;
 
-    for (int i = 0; i < count && entries != NULL; i++) {
-        const struct named_tensor *tensor;
-
-        entries[i] = trainer_entry(learner->trainer, i);
-        tensor = safetensors_find(&checkpoint->tensors, entries[i].name);
-        if (tensor == NULL) {
-            free(entries);
-            return storage_fault_set(fault, STORAGE_OTHER_MODEL, NULL, checkpoint->note.generation,
-                                     "the checkpoint lacks '%.64s': what learns was configured "
-                                     "otherwise when it was written",
-                                     trainer_entry(learner->trainer, i).name);
-        }
-        entries[i].tensor = (struct tensor){tensor->dtype, tensor->shape, (void *)tensor->data};
-    }
-    if (entries != NULL)
-        status = trainer_restore(learner->trainer, count, entries, &err);
+    if (entries != NULL && copies != NULL)
+        status = take_entries(learner, checkpoint, count, entries, copies, fault);
+    else
+        status = storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for a checkpoint");
+    for (int i = 0; i < count && copies != NULL; i++)
+        free(copies[i]);
+    free(copies);
     free(entries);
-    if (status == ENGINE_OK)
-        return STORAGE_OK;
-    return storage_fault_set(fault, STORAGE_DAMAGED, NULL, checkpoint->note.generation, "%s",
-                             err.text);
+    return status;
 }
 
 static enum storage_status recover_apply(void *self, const struct journal_row *row,
