@@ -75,8 +75,12 @@ void learner_close(struct learner *learner);
 bool learner_store(struct learner *learner, struct problem *problem);
 bool learner_publish(struct learner *learner, struct problem *problem);
 bool learner_checkpoint(struct learner *learner);
+/* A trainer on the model file's own weights, in the place of the one there is. */
+bool learner_make_trainer(struct learner *learner, struct problem *problem);
+/* learner_recover.c */
 struct digest learner_digest(const struct learner *learner);
 struct recovery_trainer learner_recovery(struct learner *learner);
+/* learner_open.c */
 void learner_latch(struct learner *learner, const struct storage_fault *fault);
 void problem_from_fault(struct problem *problem, const struct storage_fault *fault);
 

@@ -24,6 +24,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_back.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
+	server/learning/learner_recover.c \
 	server/learning/learner_step.c \
 	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \
