@@ -218,7 +218,8 @@ static void NAME(join)(const float *const *rows, size_t offset, size_t run, floa
         four c = *(const four_memory *)(rows[2] + offset + k);
         four d = *(const four_memory *)(rows[3] + offset + k);
         four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-        four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+        four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
 
         *(four_memory *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
         *(four_memory *)(to + 4) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
