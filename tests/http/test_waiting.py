@@ -81,6 +81,7 @@ class Waiting(unittest.TestCase):
         chance = random.Random(7)
         rows = 1024
         with Daemon("--workers", "1", "--inline-us-max", "0", "--batch-size-max", str(rows),
+                    "--queue-rows-max", "1000000",
                     model=doubling_chain()) as daemon:
             for _ in range(60):
                 with daemon.client() as client:
