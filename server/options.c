@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CONFIG_LINE_MAX = 4096, CONFIG_LINES_MAX = 10000, ENV_NAME_MAX = 64 };
 
@@ -466,4 +467,15 @@ const char *options_difference(const struct options *a, const struct options *b,
         }
     }
     return NULL;
+}
+
+int options_network_threads(const struct options *options)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (options->network_threads > 0)
+        return (int)options->network_threads;
+    if (cores < 4)
+        return cores < 2 ? 1 : 2;
+    return cores / 2 < 64 ? (int)(cores / 2) : 64;
 }

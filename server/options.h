@@ -81,4 +81,7 @@ const char *options_difference(const struct options *a, const struct options *b,
 void options_print_help(FILE *file);
 void options_print_man(FILE *file);
 
+/* options->network_threads, or what 0 means on this machine: at least 1. */
+int options_network_threads(const struct options *options);
+
 #endif

@@ -32,8 +32,9 @@ const struct option_def option_table[] = {
      "permissions of a unix socket"},
     {"workers", OPTION_INT, FIELD(workers), "0", 0, 1024, "N", NULL, false,
      "threads that compute; 0 is one for each core"},
-    {"network-threads", OPTION_INT, FIELD(network_threads), "1", 1, 64, "N", NULL, false,
-     "threads that read requests and write responses"},
+    {"network-threads", OPTION_INT, FIELD(network_threads), "0", 0, 64, "N", NULL, false,
+     "threads that read requests, write responses and compute what is cheap; 0 is one for every two "
+     "cores, but two on two or three cores"},
     {"batch-size-max", OPTION_INT, FIELD(batch_size_max), "64", 1, 65536, "ROWS", NULL, false,
      "rows that one run of a model may take together"},
     {"queue-delay-us", OPTION_INT, FIELD(queue_delay_us), "0", 0, 1000000, "US", NULL, false,

@@ -70,7 +70,7 @@ struct http_server *http_server_create(const struct http_server_config *config,
     struct http_server *server = calloc(1, sizeof(*server));
 
     if (server != NULL)
-        server->loops = calloc((size_t)config->options->network_threads, sizeof(*server->loops));
+        server->loops = calloc((size_t)options_network_threads(config->options), sizeof(*server->loops));
     if (server == NULL || server->loops == NULL || config->n_listeners > LISTENERS_MAX) {
         problem_set(problem, 500, "start", "out of memory");
         close_listeners(config);
@@ -83,7 +83,7 @@ struct http_server *http_server_create(const struct http_server_config *config,
            (size_t)config->n_listeners * sizeof(*config->listeners));
     set_limits(server);
     atomic_store(&server->listening, true);
-    server->n_loops = (int)config->options->network_threads;
+    server->n_loops = options_network_threads(config->options);
     for (int i = 0; i < server->n_loops; i++)
         if (!http_loop_init(&server->loops[i], server, i, problem)) {
             http_server_destroy(server);

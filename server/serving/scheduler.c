@@ -216,7 +216,7 @@ static struct scheduler *scheduler_alloc(const struct options *options, struct l
     scheduler->inline_ns = (uint64_t)options->inline_us_max * 1000;
     scheduler->inline_batch_ns =
         (double)scheduler->inline_ns *
-        (sysconf(_SC_NPROCESSORS_ONLN) > 2 * options->network_threads ? INLINE_BATCH_FACTOR
+        (sysconf(_SC_NPROCESSORS_ONLN) > 2 * options_network_threads(options) ? INLINE_BATCH_FACTOR
                                                                       : INLINE_BATCH_FACTOR_CROWDED);
     scheduler->n_workers = (int)n_workers;
     scheduler->wide.output_bytes_max = (size_t)options->plan_bytes_max;
