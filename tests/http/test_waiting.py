@@ -107,7 +107,7 @@ class Waiting(unittest.TestCase):
     def test_a_deadline_that_passes_while_held(self):
         with Daemon("--workers", "1", "--batch-size-max", "60000", "--queue-rows-max", "600000",
                     "--deadline-ms", "20", model=doubling_chain()) as daemon:
-            rows = 2000
+            rows = 20000
             answers = []
             for _ in range(5):
                 with daemon.client(60) as client:
