@@ -5,7 +5,7 @@ JOBS=$(nproc)
 
 PACKAGES_BUILD="gcc make libc6-dev autoconf automake pkg-config libmicrohttpd-dev libjansson-dev libuv1-dev
     libopenblas-pthread-dev libcurl4-openssl-dev libsqlite3-dev nettle-dev zlib1g-dev check"
-PACKAGES_TEST="libonnx-testdata python3 curl systemd valgrind cppcheck"
+PACKAGES_TEST="libonnx-testdata python3 curl systemd procps valgrind cppcheck"
 PACKAGES_BENCH="python3-torch python3-torchvision python3-venv python3-pip wrk"
 PACKAGES_FUZZ="clang libclang-rt-14-dev"
 
