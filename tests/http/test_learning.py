@@ -74,9 +74,12 @@ class Service:
         found = []
         for path, _, names in os.walk(self.state):
             for name in names:
-                with open(os.path.join(path, name), "rb") as file:
-                    if needle in file.read():
-                        found.append(name)
+                try:
+                    with open(os.path.join(path, name), "rb") as file:
+                        if needle in file.read():
+                            found.append(name)
+                except FileNotFoundError:
+                    pass    # an older checkpoint that goes at this very moment
         return found
 
     def call(self, method, path, body=None, **headers):
