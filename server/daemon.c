@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "server/handlers/handlers.h"
 #include "server/learning/dataset_store.h"
+#include "server/learning/pace.h"
 #include "server/lifecycle.h"
 #include "server/observe/metrics.h"
 
@@ -113,7 +114,12 @@ static int start_parts(struct daemon *daemon)
     daemon->registry = registry_create(daemon->options, daemon->log, daemon->metrics, &problem);
     if (daemon->registry == NULL)
         return fail(daemon, EX_CONFIG, problem.text);
-    daemon->learning = learning_create(daemon->options, daemon->log);
+    daemon->scheduler = scheduler_create(daemon->options, daemon->log, daemon->metrics, &problem);
+    if (daemon->scheduler == NULL)
+        return fail(daemon, EX_OSERR, problem.text);
+    daemon->pace = pace_create(daemon->options->training_cpu, daemon->scheduler);
+    if (daemon->pace != NULL)
+        daemon->learning = learning_create(daemon->options, daemon->log, daemon->pace);
     if (daemon->learning == NULL)
         return fail(daemon, EX_OSERR, "out of memory");
     daemon->datasets = dataset_store_create(daemon->options, daemon->log, &problem);
@@ -121,12 +127,10 @@ static int start_parts(struct daemon *daemon)
         return fail(daemon, EX_CANTCREAT, problem.text);
     watch = learning_watch(daemon->learning);
     registry_set_watch(daemon->registry, &watch);
-    daemon->scheduler = scheduler_create(daemon->options, daemon->log, daemon->metrics, &problem);
-    if (daemon->scheduler == NULL)
-        return fail(daemon, EX_OSERR, problem.text);
     daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
                                          .metrics = daemon->metrics, .registry = daemon->registry,
                                          .scheduler = daemon->scheduler,
+                                         .pace = daemon->pace,
                                          .learning = daemon->learning,
                                          .datasets = daemon->datasets};
     return start_http(daemon);
@@ -136,12 +140,15 @@ static int start_parts(struct daemon *daemon)
  * threads flush the scheduler until they are joined. */
 static void stop_parts(struct daemon *daemon)
 {
+    if (daemon->pace != NULL)
+        pace_hurry(daemon->pace);
     if (daemon->scheduler != NULL)
         scheduler_stop(daemon->scheduler);
     if (daemon->registry != NULL)
         registry_destroy(daemon->registry);
     learning_destroy(daemon->learning);
     dataset_store_destroy(daemon->datasets);
+    pace_destroy(daemon->pace);
     http_server_destroy(daemon->http);
     scheduler_destroy(daemon->scheduler);
     lifecycle_finish(daemon);

@@ -26,6 +26,7 @@ struct daemon {
     struct metrics *metrics;
     struct registry *registry;
     struct scheduler *scheduler;
+    struct pace *pace;
     struct learning *learning;
     struct dataset_store *datasets;
     struct http_server *http;

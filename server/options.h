@@ -25,6 +25,7 @@ struct options {
     bool json_nan_tokens;
     int64_t socket_mode;                 /* permissions of a unix socket */
     int64_t workers;                     /* 0: one for each core */
+    int64_t training_cpu;                /* percent of one core, for all training; 0: no limit */
     int64_t network_threads;
     int64_t batch_size_max;
     int64_t queue_delay_us;              /* wait for a batch to fill; 0: never */

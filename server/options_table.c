@@ -35,6 +35,9 @@ const struct option_def option_table[] = {
     {"network-threads", OPTION_INT, FIELD(network_threads), "0", 0, 64, "N", NULL, false,
      "threads that read requests, write responses and compute what is cheap; 0 is one for every two "
      "cores, but two on two or three cores"},
+    {"training-cpu", OPTION_INT, FIELD(training_cpu), "0", 0, 100000, "PERCENT", NULL, false,
+     "percent of one core that all training together may take, 100 being one core and 200 two; 0 is what "
+     "predictions leave"},
     {"batch-size-max", OPTION_INT, FIELD(batch_size_max), "64", 1, 65536, "ROWS", NULL, false,
      "rows that one run of a model may take together"},
     {"queue-delay-us", OPTION_INT, FIELD(queue_delay_us), "0", 0, 1000000, "US", NULL, false,

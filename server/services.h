@@ -10,6 +10,7 @@ struct registry;
 struct scheduler;
 struct http_server;
 struct learning;
+struct pace;
 struct dataset_store;
 
 struct services {
@@ -18,6 +19,7 @@ struct services {
     struct metrics *metrics;
     struct registry *registry;
     struct scheduler *scheduler;
+    struct pace *pace;
     struct learning *learning;
     struct dataset_store *datasets;
     struct http_server *http;

@@ -221,6 +221,31 @@ static struct learn_job *take(struct learner *learner, bool wait)
     return job;
 }
 
+/* Predictions first: what has been computed is brought home, then the next update waits for its turn. */
+static void give_way(struct learner *learner, struct group *group)
+{
+    if (pace_book(&learner->pace) == 0)
+        return;
+    commit(learner, group);
+    pace_wait(&learner->pace, NULL);
+}
+
+static void serve_one(struct learner *learner, struct group *group, struct learn_job *job)
+{
+    give_way(learner, group);
+    if (drop_late(job))
+        return;
+    if (is_change(job)) {
+        change(learner, group, job);
+        return;
+    }
+    commit(learner, group);
+    if (learner->ahead)
+        answer_problem(job, &learner->reason);
+    else
+        learner_answer(learner, job);
+}
+
 static void serve(struct learner *learner)
 {
     struct group *group = calloc(1, sizeof(*group));
@@ -228,23 +253,15 @@ static void serve(struct learner *learner)
     struct learn_job *job;
 
     problem_set(&problem, 507, "no_memory", "no memory to learn");
+    pace_begin(&learner->pace, learner->pace.pace);
     while ((job = take(learner, group == NULL || group->n_updates == 0)) != NULL ||
            (group != NULL && group->n_updates > 0)) {
-        if (job == NULL) {
+        if (job == NULL)
             commit(learner, group);
-        } else if (group == NULL) {
+        else if (group == NULL)
             answer_problem(job, &problem);
-        } else if (!drop_late(job)) {
-            if (is_change(job)) {
-                change(learner, group, job);
-            } else {
-                commit(learner, group);
-                if (learner->ahead)
-                    answer_problem(job, &learner->reason);
-                else
-                    learner_answer(learner, job);
-            }
-        }
+        else
+            serve_one(learner, group, job);
     }
     free(group);
 }
@@ -296,6 +313,7 @@ struct learner *learner_create(const struct learner_params *params)
     learner->config = *params->config;
     learner->options = params->options;
     learner->log = params->log;
+    learner->pace.pace = params->pace;
     learner->last = &learner->first;
     learner->dir.fd = -1;
     pthread_mutex_init(&learner->lock, NULL);

@@ -21,6 +21,7 @@
 #include "server/serving/registry.h"
 
 struct learner;
+struct pace;
 
 enum learn_kind {
     LEARN_JOB_FINETUNE,            /* inputs, targets, rate, key */
@@ -65,6 +66,7 @@ struct learner_params {
     const char *state_path;
     const struct options *options;
     struct log *log;
+    struct pace *pace;                   /* may be NULL */
 };
 
 /* True if something has been learnt on this version of the model and is to be recovered before it serves.

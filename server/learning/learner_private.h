@@ -11,6 +11,7 @@
 #include "server/learning/checkpoint.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/pace.h"
 #include "server/learning/recovery.h"
 
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct learner {
     uint64_t generation;           /* the journal's, steps of the open group included */
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
+    struct pace_runner pace;
     struct prequential *prequential;   /* from the first update on */
     struct adwin adwin;
     struct page_hinkley page_hinkley;

@@ -17,11 +17,13 @@ struct pupil {
 struct learning {
     const struct options *options;
     struct log *log;
+    struct pace *pace;
     pthread_mutex_t lock;
     struct pupil *pupils;
 };
 
-struct learning *learning_create(const struct options *options, struct log *log)
+struct learning *learning_create(const struct options *options, struct log *log,
+                                 struct pace *pace)
 {
     struct learning *learning = calloc(1, sizeof(*learning));
 
@@ -29,6 +31,7 @@ struct learning *learning_create(const struct options *options, struct log *log)
         return NULL;
     learning->options = options;
     learning->log = log;
+    learning->pace = pace;
     pthread_mutex_init(&learning->lock, NULL);
     return learning;
 }
@@ -52,7 +55,8 @@ static struct learner *start(struct learning *learning, struct pupil *pupil)
 {
     const struct learner_params params = {.entry = pupil->entry, .config = &pupil->config,
                                           .state_path = learning->options->state_dir,
-                                          .options = learning->options, .log = learning->log};
+                                          .options = learning->options, .log = learning->log,
+                                          .pace = learning->pace};
 
     return learner_create(&params);
 }

@@ -8,10 +8,12 @@
 #include "server/learning/learner.h"
 
 struct learning;
+struct pace;
 
-/* Borrows its arguments. Without options->state_dir every update is refused: what is learnt would be
+/* Borrows its arguments; `pace` may be NULL. Without options->state_dir every update is refused: what is learnt would be
  * lost. NULL when out of memory. */
-struct learning *learning_create(const struct options *options, struct log *log);
+struct learning *learning_create(const struct options *options, struct log *log,
+                                 struct pace *pace);
 /* Finishes what is queued, writes checkpoints, ends all threads. Nothing is submitted any more. */
 void learning_destroy(struct learning *learning);
 /* For registry_set_watch(). */

@@ -28,6 +28,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_step.c \
 	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \
+	server/learning/pace.c server/learning/pace.h \
 	server/learning/recovery.c server/learning/recovery.h \
 	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \

@@ -332,6 +332,24 @@ int64_t scheduler_finished(const struct scheduler *scheduler)
     return atomic_load(&scheduler->finished);
 }
 
+uint64_t scheduler_slack_ns(struct scheduler *scheduler)
+{
+    double backlog_ns, left_ns;
+
+    if (atomic_load_explicit(&scheduler->waiting, memory_order_relaxed) == 0)
+        return UINT64_MAX;
+    pthread_mutex_lock(&scheduler->lock);
+    backlog_ns = batcher_backlog_ns(&scheduler->batcher) / scheduler->n_workers;
+    /* The watch looks no later than the earliest deadline. */
+    left_ns = (double)scheduler->watch_ns - (double)clock_now_ns() - backlog_ns;
+    if (scheduler->batcher.jobs == 0)
+        left_ns = INFINITY;
+    pthread_mutex_unlock(&scheduler->lock);
+    if (left_ns >= (double)UINT64_MAX)
+        return UINT64_MAX;
+    return left_ns > 0 ? (uint64_t)left_ns : 0;
+}
+
 bool scheduler_queue(struct scheduler *scheduler, struct infer_job *job, struct problem *problem)
 {
     struct model_stats *stats = job->entry->stats;

@@ -47,6 +47,11 @@ int64_t scheduler_pending(const struct scheduler *scheduler);
 /* Predictions answered since the start: the watchdog looks whether it moves. */
 int64_t scheduler_finished(const struct scheduler *scheduler);
 
+/* What the most urgent prediction that waits can spare before its deadline, were all that waits computed
+ * first; 0 when it is late already, UINT64_MAX when none waits. For what yields to predictions. Any
+ * thread; takes the lock only if something waits. */
+uint64_t scheduler_slack_ns(struct scheduler *scheduler);
+
 /* Runs the job on the calling thread and calls finish before it returns, if the model is idle and
  * known to be so cheap that a worker is not worth waking (options->inline_us_max), and if requests
  * come to this thread one at a time. False: nothing has happened; submit it. */

@@ -13,6 +13,11 @@ check_PROGRAMS += %D%/test_journal_writer
 %C%_test_journal_writer_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_journal_writer_LDADD = $(SERVER_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_pace
+%C%_test_pace_SOURCES = %D%/test_pace.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_pace_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_pace_LDADD = $(SERVER_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_recovery
 %C%_test_recovery_SOURCES = %D%/test_recovery.c %D%/recovery_case.h $(LEARNING_CASE)
 %C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
