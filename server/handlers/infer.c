@@ -175,5 +175,6 @@ void handle_infer(struct exchange *exchange, struct services *services)
     if (call->request.priority > 0)
         call->prediction.job.priority =
             call->request.priority < INT32_MAX ? (int)call->request.priority : INT32_MAX;
+    call->prediction.id = call->request.id;
     prediction_start(&call->prediction, call->request.timeout_us);
 }

@@ -133,6 +133,23 @@ static void count_success(const struct prediction *prediction)
                          phases[STATS_PHASE_COMPUTE] / 1000, (int)job->batch_rows);
 }
 
+/* A copy for who wants to see it. */
+static void show(const struct infer_job *job, const char *id, const struct tensor *outputs)
+{
+    struct tap_prediction seen = {.uses = tap_wants(&job->entry->tap)};
+
+    if (seen.uses == 0)
+        return;
+    seen.generation = job->generation;
+    seen.rows = job->rows;
+    seen.id = id;
+    seen.inputs = job->inputs;
+    seen.n_inputs = job->entry->n_inputs;
+    seen.outputs = outputs;
+    seen.n_outputs = job->entry->n_outputs;
+    tap_offer(&job->entry->tap, tap_sample_create(&seen, TAP_BYTES_MAX));
+}
+
 static void prediction_finished(struct infer_job *job, const struct tensor *outputs,
                                 const struct problem *problem)
 {
@@ -151,6 +168,7 @@ static void prediction_finished(struct infer_job *job, const struct tensor *outp
     }
     generation[number_print_int(job->generation, generation)] = '\0';
     exchange_add_header(exchange, "Inferd-Generation", generation);
+    show(job, prediction->id, outputs);
     count_success(prediction);
     prediction_destroy(prediction);
     exchange_reply(exchange, 200, content_type, &text);

@@ -31,6 +31,7 @@ struct prediction {
     struct exchange *exchange;
     struct services *services;
     uint64_t begun_ns, decoded_ns;
+    const char *id;                      /* the request's, which the protocol holds; or NULL */
     struct wire_tensor *outputs;         /* entry->n_outputs */
 };
 

@@ -208,7 +208,7 @@ static struct learn_job *take(struct learner *learner, bool wait)
     struct learn_job *job;
 
     pthread_mutex_lock(&learner->lock);
-    while (wait && learner->first == NULL && !learner->closing)
+    while (wait && learner->first == NULL && !learner->closing && !tap_waits(&learner->entry->tap))
         pthread_cond_wait(&learner->wake, &learner->lock);
     job = learner->first;
     if (job != NULL) {
@@ -255,9 +255,11 @@ static void serve(struct learner *learner)
     problem_set(&problem, 507, "no_memory", "no memory to learn");
     pace_begin(&learner->pace, learner->pace.pace);
     while ((job = take(learner, group == NULL || group->n_updates == 0)) != NULL ||
-           (group != NULL && group->n_updates > 0)) {
-        if (job == NULL)
+           (group != NULL && group->n_updates > 0) || tap_waits(&learner->entry->tap)) {
+        if (job == NULL && group != NULL && group->n_updates > 0)
             commit(learner, group);
+        else if (job == NULL)
+            learner_sample(learner);
         else if (group == NULL)
             answer_problem(job, &problem);
         else
@@ -270,6 +272,7 @@ static void refuse_all(struct learner *learner)
 {
     struct learn_job *job;
 
+    tap_detach(&learner->entry->tap);
     while ((job = take(learner, true)) != NULL)
         answer_problem(job, &learner->reason);
 }
@@ -319,10 +322,12 @@ struct learner *learner_create(const struct learner_params *params)
     pthread_mutex_init(&learner->lock, NULL);
     pthread_cond_init(&learner->wake, NULL);
     pthread_cond_init(&learner->opened, NULL);
+    learner_tap_begin(learner);
     learner->state_path = strdup(params->state_path);
     if (learner->state_path != NULL &&
         pthread_create(&learner->thread, NULL, learner_main, learner) == 0)
         return learner;
+    tap_detach(&learner->entry->tap);
     model_entry_unref(learner->entry);
     free(learner->state_path);
     free(learner);
@@ -371,6 +376,7 @@ void learner_destroy(struct learner *learner)
 {
     if (learner == NULL)
         return;
+    tap_detach(&learner->entry->tap);
     pthread_mutex_lock(&learner->lock);
     learner->closing = true;
     pthread_cond_broadcast(&learner->wake);

@@ -112,6 +112,11 @@ void learner_watch_begin(struct learner *learner);
 void learner_watch(struct learner *learner, const struct learn_job *job,
                    const struct trainer_result *result);
 
+/* learner_tap.c: copies of live predictions. Taken from learner_create() to learner_destroy(). */
+void learner_tap_begin(struct learner *learner);
+/* Deals with the oldest one that waits, if there is one. */
+void learner_sample(struct learner *learner);
+
 /* learner_answer.c: jobs that change nothing. */
 void learner_answer(struct learner *learner, struct learn_job *job);
 /* Loss and metrics of a step or an evaluation as a JSON body. */

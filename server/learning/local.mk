@@ -26,6 +26,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_private.h \
 	server/learning/learner_recover.c \
 	server/learning/learner_step.c \
+	server/learning/learner_tap.c \
 	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \
 	server/learning/pace.c server/learning/pace.h \

@@ -25,6 +25,8 @@
     X(READ_ONLY, "inferd_learning_read_only", GAUGE, \
       "1 when updates are refused until a restart or a repair.")
 #define LEARNING_MAP_U(X) \
+    X(SAMPLES_DROPPED, "inferd_learning_samples_dropped_total", COUNTER, \
+      "Live predictions that were wanted for a comparison, but found no room to wait.") \
     X(UPDATE_NORM, "inferd_learning_update_norm", GAUGE, \
       "Norm of the newest update's change of the weights.") \
     X(UPDATES, "inferd_learning_updates_total", COUNTER, "Updates that were made durable.")

@@ -14,5 +14,6 @@ server_libserver_a_SOURCES += \
 	server/serving/repository_load.c \
 	server/serving/repository_model.c \
 	server/serving/scheduler.c server/serving/scheduler.h server/serving/scheduler_state.h \
+	server/serving/tap.c server/serving/tap.h \
 	server/serving/wide.c \
 	server/serving/worker.c server/serving/worker.h

@@ -28,6 +28,7 @@ static void entry_destroy(struct owned_entry *owned)
     model_queue_destroy(owned->entry.queue);
     if (owned->entry.file_fd >= 0)
         close(owned->entry.file_fd);
+    tap_finish(&owned->entry.tap);
     pthread_mutex_destroy(&owned->lock);
     free(owned->specs);
     free(owned->name);
@@ -108,10 +109,12 @@ struct model_entry *model_entry_create(const struct model_entry_params *params,
     owned->generation = params->generation;
     owned->entry.name = owned->name = strdup(params->name);
     owned->entry.version = owned->version = strdup(params->version);
-    if (owned->name == NULL || owned->version == NULL)
+    if (owned->name == NULL || owned->version == NULL || !tap_init(&owned->entry.tap)) {
         engine_error_set(err, ENGINE_NO_MEMORY, "no memory for an entry");
-    if (owned->name == NULL || owned->version == NULL || !fill_specs(owned, err) ||
-        !fill_batching(owned, params, err)) {
+        entry_destroy(owned);
+        return NULL;
+    }
+    if (!fill_specs(owned, err) || !fill_batching(owned, params, err)) {
         entry_destroy(owned);
         return NULL;
     }

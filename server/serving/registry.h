@@ -11,6 +11,7 @@
 #include "proto/problem.h"
 #include "proto/wire_tensor.h"
 #include "server/serving/repository.h"
+#include "server/serving/tap.h"
 
 struct log;
 struct metrics;
@@ -29,6 +30,7 @@ struct model_entry {
     int n_inputs, n_outputs;
     struct model_stats *stats;           /* lives as long as struct metrics */
     struct model_queue *queue;           /* the scheduler's, under its lock */
+    struct tap tap;                      /* for who wants to see its predictions */
     int file_fd;                         /* for reading its file again; -1: none */
     struct file_stamp file_stamp;        /* what that was when it was loaded */
 };

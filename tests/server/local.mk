@@ -56,6 +56,11 @@ check_PROGRAMS += %D%/test_scheduler
 %C%_test_scheduler_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
 %C%_test_scheduler_LDADD = $(SERVER_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_tap
+%C%_test_tap_SOURCES = %D%/test_tap.c tests/support/run_suite.c tests/support/run_suite.h
+%C%_test_tap_CPPFLAGS = $(SERVER_TEST_CPPFLAGS)
+%C%_test_tap_LDADD = $(SERVER_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_tensor_bridge
 %C%_test_tensor_bridge_SOURCES = %D%/test_tensor_bridge.c tests/support/run_suite.c \
 	tests/support/run_suite.h
