@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libserver.a
 SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_LIBS) \
 	$(SQLITE_LIBS) $(NETTLE_LIBS)
 %C%_libserver_a_SOURCES = \
+	%D%/clock.h \
 	%D%/create.c %D%/create.h \
 	%D%/create_options.c %D%/create_options.h \
 	%D%/daemon.c %D%/daemon.h \

@@ -2,6 +2,7 @@
 #include "server/handlers/prediction.h"
 
 #include "proto/number_print.h"
+#include "server/clock.h"
 #include "server/options.h"
 #include "server/serving/worker.h"
 #include "server/tensor_bridge.h"

@@ -4,12 +4,10 @@
 #include "server/learning/checkpoint.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The members of "__metadata__", in the order of the file. "sha256" is over the whole file with its
  * own 64 digits as '0'. */
@@ -94,45 +92,21 @@ static enum storage_status make_header(const struct checkpoint_note *note,
     return STORAGE_OK;
 }
 
-/* Everything into the open temporary file, synced. -1 sets errno. */
-static int write_out(int fd, const struct text *header, const struct named_tensor *tensors,
-                     size_t n_tensors)
-{
-    if (storage_write_all(fd, header->data, header->length) != 0)
-        return -1;
-    for (size_t i = 0; i < n_tensors; i++)
-        if (storage_write_all(fd, tensors[i].data, tensors[i].bytes) != 0)
-            return -1;
-    return fsync(fd);
-}
-
 static enum storage_status write_file(const struct storage_dir *dir, const char *name,
                                       const struct text *header, const struct named_tensor *tensors,
                                       size_t n_tensors, struct storage_fault *fault)
 {
-    char temporary[STORAGE_FILE_NAME_MAX + 8];
-    int fd, error, result;
+    struct iovec *parts = calloc(n_tensors + 1, sizeof(*parts));
+    enum storage_status status;
 
-    snprintf(temporary, sizeof(temporary), "%s.tmp", name);
-    if (unlinkat(dir->fd, temporary, 0) != 0 && errno != ENOENT)
-        return storage_fault_errno(fault, temporary, "remove what an interrupted write left", errno);
-    fd = openat(dir->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return storage_fault_errno(fault, temporary, "make it", errno);
-    result = write_out(fd, header, tensors, n_tensors);
-    error = errno;
-    if (close(fd) != 0 && result == 0) {
-        error = errno;
-        result = -1;
-    }
-    if (result == 0 && renameat(dir->fd, temporary, dir->fd, name) != 0) {
-        error = errno;
-        result = -1;
-    }
-    if (result == 0)
-        return storage_dir_sync(dir, fault);
-    unlinkat(dir->fd, temporary, 0);
-    return storage_fault_errno(fault, name, "write it", error);
+    if (parts == NULL)
+        return storage_fault_set(fault, STORAGE_NO_MEMORY, name, 0, "no memory to write %s", name);
+    parts[0] = (struct iovec){header->data, header->length};
+    for (size_t i = 0; i < n_tensors; i++)
+        parts[i + 1] = (struct iovec){(void *)tensors[i].data, tensors[i].bytes};
+    status = storage_file_write(dir, name, parts, n_tensors + 1, fault);
+    free(parts);
+    return status;
 }
 
 enum storage_status checkpoint_write(const struct storage_dir *dir,

@@ -49,6 +49,5 @@ bool history_begins(const struct history *whole, const struct history *part);
 uint64_t history_next(const struct history *history, uint64_t generation);
 /* The last row on it; its root if it has none. */
 uint64_t history_end(const struct history *history);
-bool history_has(const struct history *history, uint64_t generation);
 
 #endif

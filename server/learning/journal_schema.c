@@ -3,10 +3,11 @@
  * floor that pruning has raised. Times are Unix milliseconds. */
 #include "server/learning/journal_private.h"
 
+#include "server/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum { APPLICATION_ID = 0x696e666a };    /* "infj" */
 
@@ -78,7 +79,6 @@ static bool add_note(struct journal *journal)
 
 enum storage_status journal_schema_create(struct journal *journal, struct storage_fault *fault)
 {
-    struct timespec now;
     char pragmas[96];
     enum storage_status status;
     bool ok;
@@ -86,8 +86,7 @@ enum storage_status journal_schema_create(struct journal *journal, struct storag
     if (getrandom(journal->identity, sizeof(journal->identity), 0) !=
         (ssize_t)sizeof(journal->identity))
         return storage_fault_set(fault, STORAGE_IO, journal_file, 0, "no random numbers to be had");
-    clock_gettime(CLOCK_REALTIME, &now);
-    journal->created_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    journal->created_ms = clock_unix_ms();
     snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
              APPLICATION_ID, JOURNAL_FORMAT);
     ok = sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&

@@ -3,6 +3,7 @@
  * together, publishes once, answers each. */
 #include "server/learning/learner_private.h"
 
+#include "server/clock.h"
 #include "server/observe/log.h"
 #include "server/observe/statistics.h"
 #include "server/serving/worker.h"

@@ -61,9 +61,8 @@ static bool task_of(const struct learner *learner, struct evaluation_options *op
     return width <= EVALUATION_OUTPUTS_MAX;
 }
 
-/* The metrics that have a value; none where scores and targets are no table of rows. */
-static int measure(const struct learner *learner, const struct learn_job *job, bool ranking,
-                   struct learn_metric metrics[METRIC_COUNT])
+int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,
+                    struct learn_metric metrics[METRIC_COUNT])
 {
     struct evaluation_options options;
     struct evaluation_result result;
@@ -88,10 +87,9 @@ static int measure(const struct learner *learner, const struct learn_job *job, b
     return count;
 }
 
-void learner_encode(const struct learner *learner, const struct learn_job *job, double loss,
-                    int64_t generation, int durable, struct text *text)
+void learner_encode(const struct learn_job *job, double loss, const struct learn_metric *metrics,
+                    int n_metrics, int64_t generation, int durable, struct text *text)
 {
-    struct learn_metric metrics[METRIC_COUNT];
     struct learn_response response = {
         .model_name = job->entry->name,
         .model_version = job->entry->version,
@@ -99,20 +97,21 @@ void learner_encode(const struct learner *learner, const struct learn_job *job, 
         .durable = durable,
         .loss = loss,
         .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
+        .n_metrics = n_metrics,
         .metrics = metrics,
     };
 
-    if (!isnan(loss))
-        response.n_metrics = measure(learner, job, job->kind == LEARN_JOB_EVALUATE, metrics);
     learn_response_encode(&response, text);
 }
 
 static void evaluate(struct learner *learner, struct learn_job *job)
 {
     struct trainer_batch batch = {job->inputs, job->targets, -1};
+    struct learn_metric metrics[METRIC_COUNT];
     struct engine_error err = {0};
     struct problem problem = {0};
     struct text text;
+    int n_metrics;
     double loss;
 
     if (job->n_targets != trainer_n_losses(learner->trainer)) {
@@ -129,7 +128,8 @@ static void evaluate(struct learner *learner, struct learn_job *job)
         return;
     }
     text_init(&text);
-    learner_encode(learner, job, loss, served_generation(learner), -1, &text);
+    n_metrics = learner_measure(learner, job, true, metrics);
+    learner_encode(job, loss, metrics, n_metrics, served_generation(learner), -1, &text);
     reply(job, &text, "application/json", served_generation(learner));
 }
 

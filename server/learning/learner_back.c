@@ -138,7 +138,7 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
     if (rebuild(learner, &goal, &fault) != STORAGE_OK)
         return give_up(learner, &fault, problem);
     learner_fill_row(learner, update);
-    learner_encode(learner, job, NAN, learner->generation_base + (int64_t)learner->generation, 1,
+    learner_encode(job, NAN, NULL, 0, learner->generation_base + (int64_t)learner->generation, 1,
                    &update->answer);
     learner_take_answer(update);
     return true;

@@ -7,6 +7,7 @@
 #include "engine/learn/adwin.h"
 #include "engine/learn/page_hinkley.h"
 #include "engine/learn/prequential.h"
+#include "engine/train/evaluation.h"
 #include "engine/train/trainer.h"
 #include "server/learning/checkpoint.h"
 #include "server/learning/journal.h"
@@ -73,18 +74,29 @@ struct learner_update {
 /* learner_open.c */
 bool learner_open(struct learner *learner, struct problem *problem);
 void learner_close(struct learner *learner);
-/* The journal, made if nothing has been learnt before. */
-bool learner_store(struct learner *learner, struct problem *problem);
 bool learner_publish(struct learner *learner, struct problem *problem);
-bool learner_checkpoint(struct learner *learner);
-/* A trainer on the model file's own weights, in the place of the one there is. */
-bool learner_make_trainer(struct learner *learner, struct problem *problem);
-/* learner_recover.c */
-struct digest learner_digest(const struct learner *learner);
-struct recovery_trainer learner_recovery(struct learner *learner);
-/* learner_open.c */
 void learner_latch(struct learner *learner, const struct storage_fault *fault);
 void problem_from_fault(struct problem *problem, const struct storage_fault *fault);
+
+/* learner_file.c */
+/* The bytes of the model's file and the model, with a trainer on it. */
+bool learner_load(struct learner *learner, struct problem *problem);
+/* A trainer on the model file's own weights, in the place of the one there is. */
+bool learner_make_trainer(struct learner *learner, struct problem *problem);
+
+/* learner_store.c */
+/* True if this very file has learnt before. */
+bool learner_was_stored(const struct learner *learner);
+/* The journal, made if nothing has been learnt before. */
+bool learner_store(struct learner *learner, struct problem *problem);
+bool learner_checkpoint(struct learner *learner);
+
+/* learner_recover.c */
+/* All that a checkpoint holds and the digest covers, data borrowed until the next step. The caller frees the
+ * list; NULL when out of memory. */
+struct named_tensor *learner_tensors(const struct learner *learner, size_t *ret_n);
+struct digest learner_digest(const struct learner *learner);
+struct recovery_trainer learner_recovery(struct learner *learner);
 
 /* learner_step.c: computes the update and commits it to the trainer, not to the journal. */
 bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
@@ -109,8 +121,9 @@ enum storage_status learner_erase(struct learner *learner, struct learner_update
 
 /* learner_watch.c: measures an update that has been computed, by what was before it. */
 void learner_watch_begin(struct learner *learner);
-void learner_watch(struct learner *learner, const struct learn_job *job,
-                   const struct trainer_result *result);
+/* Returns the metrics for its answer. */
+int learner_watch(struct learner *learner, const struct learn_job *job,
+                  const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT]);
 
 /* learner_tap.c: copies of live predictions. Taken from learner_create() to learner_destroy(). */
 void learner_tap_begin(struct learner *learner);
@@ -119,9 +132,13 @@ void learner_sample(struct learner *learner);
 
 /* learner_answer.c: jobs that change nothing. */
 void learner_answer(struct learner *learner, struct learn_job *job);
-/* Loss and metrics of a step or an evaluation as a JSON body. */
-void learner_encode(const struct learner *learner, const struct learn_job *job, double loss,
-                    int64_t generation, int durable, struct text *text);
+/* The metrics of the last step's or evaluation's scores that have a value, all or (unless `ranking`) accuracy
+ * and error alone; none where scores and targets are no table of rows. */
+int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,
+                    struct learn_metric metrics[METRIC_COUNT]);
+/* Loss (NaN: none) and metrics of a step or an evaluation as a JSON body. */
+void learner_encode(const struct learn_job *job, double loss, const struct learn_metric *metrics,
+                    int n_metrics, int64_t generation, int durable, struct text *text);
 
 /* learn_row.c: settings and examples of a row, and back. */
 char *learn_row_settings(const struct learn_job *job, double rate);

@@ -5,20 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct digest learner_digest(const struct learner *learner)
+struct named_tensor *learner_tensors(const struct learner *learner, size_t *ret_n)
 {
-    int count = trainer_n_entries(learner->trainer);
-    struct named_tensor *tensors = calloc((size_t)count + 1, sizeof(*tensors));
-    struct digest digest = {{0}};
+    size_t n = (size_t)trainer_n_entries(learner->trainer);
+    struct named_tensor *tensors = calloc(n + 1, sizeof(*tensors));
 
-    for (int i = 0; i < count && tensors != NULL; i++) {
-        struct trainer_entry entry = trainer_entry(learner->trainer, i);
+    for (size_t i = 0; i < n && tensors != NULL; i++) {
+        struct trainer_entry entry = trainer_entry(learner->trainer, (int)i);
 
         tensors[i] = (struct named_tensor){entry.name, entry.tensor.dtype, entry.tensor.shape,
                                            entry.tensor.data, tensor_bytes(&entry.tensor)};
     }
+    *ret_n = n;
+    return tensors;
+}
+
+struct digest learner_digest(const struct learner *learner)
+{
+    size_t n;
+    struct named_tensor *tensors = learner_tensors(learner, &n);
+    struct digest digest = {{0}};
+
     if (tensors != NULL)
-        digest = checkpoint_state(tensors, (size_t)count);
+        digest = checkpoint_state(tensors, n);
     free(tensors);
     return digest;
 }

@@ -2,7 +2,7 @@
  * What changes weights: one update, and the same again from the journal's rows. */
 #include "server/learning/learner_private.h"
 
-#include "server/options.h"
+#include "server/clock.h"
 #include "server/status_map.h"
 
 #include <inttypes.h>
@@ -10,15 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Targets in the order of the losses: by the output's name; a model with one loss takes its one target
  * whatever it is called. */
@@ -97,7 +88,7 @@ void learner_fill_row(struct learner *learner, struct learner_update *update)
     struct journal_row *row = &update->row;
 
     row->generation = ++learner->generation;
-    row->time_ms = now_ms();
+    row->time_ms = clock_unix_ms();
     row->seed = (uint64_t)learner->config.seed;
     row->principal = update->job->principal;
     row->settings = update->settings;
@@ -118,7 +109,9 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
 {
     double rate = isnan(job->rate) ? learner->config.learning_rate : job->rate;
     struct tensor ordered[LEARNER_METRICS_MAX];
+    struct learn_metric metrics[METRIC_COUNT];
     struct trainer_result result = {0};
+    int n_metrics;
 
     *update = (struct learner_update){.job = job};
     text_init(&update->answer);
@@ -134,9 +127,9 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     if (!learner_has_room(learner, &update->row, problem) ||
         !take_step(learner, job, rate, &result, problem))
         return false;
-    learner_encode(learner, job, result.loss,
+    n_metrics = learner_watch(learner, job, &result, metrics);
+    learner_encode(job, result.loss, metrics, n_metrics,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
-    learner_watch(learner, job, &result);
     trainer_commit(learner->trainer);
     learner_fill_row(learner, update);
     learner_take_answer(update);

@@ -6,6 +6,7 @@
 #include "server/observe/statistics.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 enum { WINDOW = 1000 };
 
@@ -22,10 +23,11 @@ static bool has_classes(const struct learner *learner, const struct learn_job *j
            shape_elements(&job->targets[0].shape) == values->shape.dims[0];
 }
 
-static void add_classes(struct learner *learner, const struct learn_job *job, double loss)
+/* Returns the share that was right; NaN if there was none to judge. */
+static double add_classes(struct learner *learner, const struct learn_job *job, double loss)
 {
     const struct tensor *values = trainer_value(learner->trainer, 0);
-    int64_t classes = values->shape.dims[1];
+    int64_t classes = values->shape.dims[1], right = 0, judged = 0;
 
     for (int64_t r = 0; r < values->shape.dims[0]; r++) {
         const float *row = (const float *)values->data + r * classes;
@@ -33,9 +35,14 @@ static void add_classes(struct learner *learner, const struct learn_job *job, do
 
         for (int64_t c = 1; c < classes; c++)
             best = row[c] > row[best] ? c : best;
-        if (actual >= 0 && actual < classes)
+        if (actual < 0 || actual >= classes)
+            continue;
+        judged++;
+        right += best == actual;
+        if (learner->prequential != NULL)
             prequential_add_class(learner->prequential, loss, (uint32_t)best, (uint32_t)actual);
     }
+    return judged > 0 ? (double)right / (double)judged : NAN;
 }
 
 static void look_for_drift(struct learner *learner, double loss)
@@ -61,24 +68,25 @@ void learner_watch_begin(struct learner *learner)
     page_hinkley_init(&learner->page_hinkley, &page_hinkley);
 }
 
-void learner_watch(struct learner *learner, const struct learn_job *job,
-                   const struct trainer_result *result)
+int learner_watch(struct learner *learner, const struct learn_job *job,
+                  const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT])
 {
     struct learning_stats *stats = stats_learning(learner->entry->stats);
     const struct tensor *values = trainer_value(learner->trainer, 0);
     bool classes = has_classes(learner, job);
-    struct prequential_score score;
+    double accuracy = NAN;
 
     if (learner->prequential == NULL)
         learner->prequential =
             prequential_create(WINDOW, classes ? (uint32_t)values->shape.dims[1] : 0, NULL);
+    if (classes)
+        accuracy = add_classes(learner, job, result->loss);
+    else
+        for (int64_t i = 0; i < result->examples && learner->prequential != NULL; i++)
+            prequential_add_error(learner->prequential, result->loss, result->loss);
     if (learner->prequential != NULL) {
-        if (classes)
-            add_classes(learner, job, result->loss);
-        else
-            for (int64_t i = 0; i < result->examples; i++)
-                prequential_add_error(learner->prequential, result->loss, result->loss);
-        score = prequential_window(learner->prequential);
+        struct prequential_score score = prequential_window(learner->prequential);
+
         learning_stats_set(stats, LEARNING_LOSS, score.loss);
         if (classes)
             learning_stats_set(stats, LEARNING_ACCURACY, score.accuracy);
@@ -87,4 +95,8 @@ void learner_watch(struct learner *learner, const struct learn_job *job,
     learning_stats_set(stats, LEARNING_UPDATE_NORM, result->update_norm);
     learning_stats_add(stats, LEARNING_EXAMPLES, (double)result->examples);
     look_for_drift(learner, result->loss);
+    if (!classes)
+        return learner_measure(learner, job, false, metrics);
+    metrics[0] = (struct learn_metric){evaluation_metric_name(METRIC_ACCURACY), accuracy};
+    return isfinite(accuracy);
 }

@@ -22,10 +22,12 @@ server_libserver_a_SOURCES += \
 	server/learning/learner.c server/learning/learner.h \
 	server/learning/learner_answer.c \
 	server/learning/learner_back.c \
+	server/learning/learner_file.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
 	server/learning/learner_recover.c \
 	server/learning/learner_step.c \
+	server/learning/learner_store.c \
 	server/learning/learner_tap.c \
 	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \

@@ -2,7 +2,7 @@
 #include "server/learning/pace.h"
 
 #include "server/serving/scheduler.h"
-#include "server/serving/worker.h"
+#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -180,6 +180,46 @@ int storage_write_all(int fd, const void *data, size_t bytes)
     return 0;
 }
 
+/* -1 sets errno. */
+static int write_parts(int fd, const struct iovec *parts, size_t n_parts)
+{
+    for (size_t i = 0; i < n_parts; i++)
+        if (storage_write_all(fd, parts[i].iov_base, parts[i].iov_len) != 0)
+            return -1;
+    if (fsync(fd) != 0)
+        return -1;
+    return 0;
+}
+
+enum storage_status storage_file_write(const struct storage_dir *dir, const char *name,
+                                       const struct iovec *parts, size_t n_parts,
+                                       struct storage_fault *fault)
+{
+    char temporary[STORAGE_FILE_NAME_MAX + 8];
+    int fd, error, result;
+
+    snprintf(temporary, sizeof(temporary), "%s.tmp", name);
+    if (unlinkat(dir->fd, temporary, 0) != 0 && errno != ENOENT)
+        return storage_fault_errno(fault, temporary, "remove what an interrupted write left", errno);
+    fd = openat(dir->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return storage_fault_errno(fault, temporary, "make it", errno);
+    result = write_parts(fd, parts, n_parts);
+    error = errno;
+    if (close(fd) != 0 && result == 0) {
+        error = errno;
+        result = -1;
+    }
+    if (result == 0 && renameat(dir->fd, temporary, dir->fd, name) != 0) {
+        error = errno;
+        result = -1;
+    }
+    if (result == 0)
+        return storage_dir_sync(dir, fault);
+    unlinkat(dir->fd, temporary, 0);
+    return storage_fault_errno(fault, name, "write it", error);
+}
+
 static int settle(int fd)
 {
     unsigned char chunk[SETTLE_CHUNK];

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 struct storage_dir {
     char *path;     /* SQLite opens by path */
@@ -31,6 +32,11 @@ bool storage_file_exists(const struct storage_dir *dir, const char *name);
 enum storage_status storage_file_read(const struct storage_dir *dir, const char *name,
                                       size_t bytes_max, unsigned char **ret_data, size_t *ret_bytes,
                                       struct storage_fault *fault);
+/* The file as a whole under its name, or as it was: temporary name, sync, rename, directory sync. On a
+ * fault it may be whole but not durable. */
+enum storage_status storage_file_write(const struct storage_dir *dir, const char *name,
+                                       const struct iovec *parts, size_t n_parts,
+                                       struct storage_fault *fault);
 /* All of it, whatever write() returns; -1 sets errno. */
 int storage_write_all(int fd, const void *data, size_t bytes);
 int storage_pwrite_all(int fd, const void *data, size_t bytes, off_t at);

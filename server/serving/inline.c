@@ -3,6 +3,7 @@
  * rows to another core's cache, and gains nothing where no core is idle. */
 #include "server/serving/scheduler.h"
 
+#include "server/clock.h"
 #include "server/observe/metrics.h"
 #include "server/serving/scheduler_state.h"
 

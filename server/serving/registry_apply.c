@@ -3,6 +3,7 @@
  * old ones stay while a new one fails. Runs on the loader thread. */
 #include "server/serving/registry_state.h"
 
+#include "server/clock.h"
 #include "server/observe/log.h"
 #include "server/observe/metrics.h"
 #include "server/options.h"

@@ -78,6 +78,8 @@ struct model *repository_load(struct repository *repository, const char *name, c
                               struct engine_error *err);
 
 bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
+/* The same file, not written since: it may have been renamed or unlinked. */
+bool file_stamp_same_bytes(const struct file_stamp *a, const struct file_stamp *b);
 /* ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ */
 bool model_name_is_valid(const char *name);
 /* 1 .. 2^63 - 1 without leading zeros. */

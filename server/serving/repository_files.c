@@ -13,10 +13,15 @@ enum { NOTES_BYTES_MAX = 8192 };
 const char repository_model_file[] = "model.onnx";
 const char repository_single_name[] = "model";
 
-bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+bool file_stamp_same_bytes(const struct file_stamp *a, const struct file_stamp *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+           a->mtime_ns == b->mtime_ns;
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return file_stamp_same_bytes(a, b) && a->ctime_ns == b->ctime_ns;
 }
 
 struct file_stamp file_stamp_of(const struct stat *info)

@@ -6,6 +6,7 @@
 
 #include "server/serving/scheduler.h"
 
+#include "server/clock.h"
 #include "server/observe/log.h"
 #include "server/observe/metrics.h"
 #include "server/options.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/serving/worker.h"
 
+#include "server/clock.h"
 #include "server/observe/statistics.h"
 #include "server/status_map.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { BUFFER_ALIGN = 64, BUFFER_STEP = 4096 };
 
@@ -31,14 +31,6 @@ struct run_report {
     uint64_t computed_ns;                /* when it ended */
     uint64_t compute_ns;                 /* the runs alone, without planning */
 };
-
-uint64_t clock_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 struct worker *worker_create(struct pool *pool, size_t output_bytes_max)
 {

@@ -4,6 +4,7 @@
 #ifndef SERVER_SERVING_WORKER_H
 #define SERVER_SERVING_WORKER_H
 
+#include "server/clock.h"           /* in which deadlines are given */
 #include "server/serving/scheduler.h"
 
 struct worker;
@@ -21,8 +22,5 @@ uint64_t worker_run(struct worker *worker, struct infer_job *jobs, int n_jobs, i
 
 /* Answers a chain of jobs without computing, all with the same problem. */
 void jobs_refuse(struct infer_job *jobs, const struct problem *problem);
-
-/* CLOCK_MONOTONIC. */
-uint64_t clock_now_ns(void);
 
 #endif

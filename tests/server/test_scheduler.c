@@ -3,6 +3,7 @@
  * queue delay makes batches form at will. */
 #include "server/serving/scheduler.h"
 
+#include "server/clock.h"
 #include "server/observe/metrics.h"
 #include "server/options.h"
 #include "server/serving/batcher.h"

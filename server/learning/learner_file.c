@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The model's file as a learner wants it: its bytes as they were loaded, the model unoptimised, a trainer on
+ * it as the configuration says. */
+#include "server/learning/learner_private.h"
+
+#include "server/options.h"
+#include "server/serving/repository_files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool read_file(struct learner *learner, struct problem *problem)
+{
+    const struct model_entry *entry = learner->entry;
+    struct file_stamp stamp;
+    struct stat info;
+    size_t done = 0;
+
+    if (entry->file_fd < 0 || fstat(entry->file_fd, &info) != 0)
+        return problem_set(problem, 409, "no_model_file", "model '%s' has no file to learn from",
+                           entry->name);
+    learner->file_bytes = (size_t)info.st_size;
+    learner->file = malloc(learner->file_bytes + 1);
+    if (learner->file == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory for the model file");
+    while (done < learner->file_bytes) {
+        ssize_t got = pread(entry->file_fd, (char *)learner->file + done,
+                            learner->file_bytes - done, (off_t)done);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return problem_set(problem, 503, "model_file", "the model file cannot be read again");
+        done += (size_t)got;
+    }
+    if (fstat(entry->file_fd, &info) != 0)
+        return problem_set(problem, 503, "model_file", "the model file cannot be read again");
+    stamp = file_stamp_of(&info);
+    if (!file_stamp_same_bytes(&stamp, &entry->file_stamp))
+        return problem_set(problem, 409, "model_file",
+                           "the file of model '%s' was written over since it was loaded: load it "
+                           "again first",
+                           entry->name);
+    learner->base = digest_of(learner->file, learner->file_bytes);
+    return true;
+}
+
+static void fill_options(const struct learner *learner, struct trainer_options *options,
+                         struct trainer_loss *loss)
+{
+    const struct learn_config *config = &learner->config;
+    enum optimiser_kind kind = OPTIMISER_SGD;
+
+    *options = trainer_options_default();
+    if (config->optimiser[0] != '\0')
+        optimiser_find(config->optimiser, &kind);
+    options->optimiser = optimiser_form_default(kind);
+    if (kind == OPTIMISER_MOMENTUM || kind == OPTIMISER_NESTEROV)
+        options->optimiser.momentum = config->momentum;
+    options->optimiser.clip_norm = config->clip_norm;
+    options->optimiser.l2 = config->l2;
+    options->optimiser.decay = config->decay;
+    options->optimiser.l1 = config->l1;
+    options->schedule = schedule_default(SCHEDULE_CONSTANT, config->learning_rate);
+    options->learns = config->learns[0] != '\0' ? config->learns : NULL;
+    options->frozen = config->frozen[0] != '\0' ? config->frozen : NULL;
+    options->last_layers = (int)config->last_layers;
+    options->seed = (uint64_t)config->seed;
+    options->two_phase = true;
+    options->guards = (struct trainer_guards){
+        .loss_most = config->loss_max, .loss_spike = config->loss_spike,
+        .gradient_most = config->gradient_max, .gradient_spike = config->gradient_spike,
+        .warmup = config->guard_warmup};
+    options->bytes_max = (size_t)learner->options->model_bytes_max;
+    if (config->loss[0] == '\0')
+        return;
+    *loss = (struct trainer_loss){.output = model_output(learner->model, 0)->name,
+                                  .axis_by_head = true};
+    loss_find(config->loss, &loss->form.kind);
+    loss->form = loss_form_default(loss->form.kind);
+    options->n_losses = 1;
+    options->losses = loss;
+}
+
+bool learner_make_trainer(struct learner *learner, struct problem *problem)
+{
+    struct trainer_options options;
+    struct trainer_loss loss;
+    struct engine_error err = {0};
+
+    trainer_destroy(learner->trainer);
+    fill_options(learner, &options, &loss);
+    learner->trainer = trainer_create(learner->model, &options, NULL, &err);
+    if (learner->trainer != NULL)
+        return true;
+    engine_error_prefix(&err, "model '%s' cannot learn", learner->entry->name);
+    return problem_set(problem, 422, "not_trainable", "%s", err.text);
+}
+
+static bool make_model(struct learner *learner, struct problem *problem)
+{
+    const struct model_options options = {
+        .inference_mode = true,
+        .memory_bytes_max = (size_t)learner->options->model_bytes_max,
+        .plan_bytes_max = (size_t)learner->options->plan_bytes_max,
+    };
+    struct engine_error err = {0};
+
+    learner->model = model_load_bytes(learner->file, learner->file_bytes, &options, &err);
+    if (learner->model == NULL) {
+        engine_error_prefix(&err, "model '%s' cannot learn", learner->entry->name);
+        return problem_set(problem, 422, "not_trainable", "%s", err.text);
+    }
+    if (learner->entry->batchable)
+        model_probe_batchable(learner->model);
+    return learner_make_trainer(learner, problem);
+}
+
+bool learner_load(struct learner *learner, struct problem *problem)
+{
+    return read_file(learner, problem) && make_model(learner, problem);
+}
