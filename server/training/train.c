@@ -3,6 +3,7 @@
 
 #include "server/training/train.h"
 
+#include "server/training/train_report.h"
 #include "server/training/train_search.h"
 
 #include <math.h>
@@ -35,14 +36,21 @@ static bool train(const struct train_options *options, struct problem *problem)
     struct train_options best = *options;
     struct train_session session;
     struct train_outcome outcome;
+    struct train_report report;
+    struct train_hooks hooks;
     char *texts = NULL;
-    bool ok = train_session_open(&session, options, problem);
+    bool ok = train_session_open(&session, options, NULL, problem);
 
-    if (ok && options->search != NULL)
-        ok = train_search(options, &session, &best, &texts, problem);
+    train_report_init(&report, options);
+    hooks = train_report_hooks(&report);
+    if (ok && options->search != NULL) {
+        train_report_trials(&report);
+        ok = train_search(options, &session, &hooks, &best, &texts, problem);
+    }
     /* The best setting once more, which gives the same weights, to be judged and written. */
     if (ok && (options->search == NULL || options->output != NULL)) {
-        ok = train_run(&best, &session, &outcome, problem);
+        ok = train_run(&best, &session, &hooks, &outcome, problem);
+        train_report_end(&report);
         if (ok)
             print_outcome(&best, &session, &outcome);
     }

@@ -21,6 +21,7 @@ enum { FILES_MAX = 16, CHUNK_ROWS = 256 };
 struct data_file {
     const char *path;
     int fd;
+    bool owned;
     struct storage storage;
     struct table *table;
     void **buffers;                /* by column: CHUNK_ROWS rows; NULL for what no field takes */
@@ -66,8 +67,9 @@ static bool out_of_memory(struct loading *loading)
     return problem_set(loading->problem, 500, "no_memory", "out of memory while reading examples");
 }
 
-static bool open_file(struct loading *loading, const char *path)
+static bool open_file(struct loading *loading, const struct train_file *from)
 {
+    const char *path = from->name;
     const struct table_options options = {
         .delimiter = loading->wish->delimiter,
         .missing = loading->wish->skip_missing ? TABLE_MISSING_ROW_SKIPPED : TABLE_MISSING_REFUSED,
@@ -76,7 +78,8 @@ static bool open_file(struct loading *loading, const char *path)
     struct stat info;
 
     file->path = path;
-    file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    file->owned = from->fd < 0;
+    file->fd = file->owned ? open(path, O_RDONLY | O_CLOEXEC) : from->fd;
     if (file->fd < 0)
         return problem_set(loading->problem, 404, "not_found", "%s: %s", path, strerror(errno));
     loading->n_files++;
@@ -491,22 +494,23 @@ static void loading_finish(struct loading *loading)
             free(file->buffers[c]);
         free(file->buffers);
         table_destroy(file->table);
-        close(file->fd);
+        if (file->owned)
+            close(file->fd);
     }
     for (int i = 0; i < loading->n_fields; i++)
         free(loading->rows[i]);
     free(loading->parts);
 }
 
-struct dataset *train_data_load(const struct train_wish *wish, const char *const *files, int n_files,
-                                struct labels **ret_labels, struct problem *problem)
+struct dataset *train_data_load(const struct train_wish *wish, const struct train_file *files,
+                                int n_files, struct labels **ret_labels, struct problem *problem)
 {
     struct loading loading = {.wish = wish, .problem = problem};
     struct dataset *dataset = NULL;
     bool ok = true;
 
     for (int i = 0; i < n_files && ok; i++)
-        ok = open_file(&loading, files[i]);
+        ok = open_file(&loading, &files[i]);
     if (ok && settle_fields(&loading) && settle_labels(&loading))
         dataset = load(&loading);
     loading_finish(&loading);

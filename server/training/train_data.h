@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * server/training/train_data.h - files of examples to a dataset whose fields are a model's inputs and
  * what it should answer. Columns of several files lie side by side, row by row. A field takes one column
- * or joins several numbers, in their order. Main thread. */
+ * or joins several numbers, in their order. One thread at a time. */
 #ifndef SERVER_TRAINING_TRAIN_DATA_H
 #define SERVER_TRAINING_TRAIN_DATA_H
 
@@ -10,6 +10,12 @@
 #include "proto/problem.h"
 
 enum { TRAIN_ENDS_MAX = 16 };
+
+/* Where examples are: a file by its path, or one that is open. */
+struct train_file {
+    const char *name;              /* the path, or what problems call it */
+    int fd;                        /* -1: opened here; else borrowed */
+};
 
 /* A field as the model wants it. */
 struct train_field {
@@ -38,7 +44,7 @@ struct train_wish {
 /* Fields of the dataset: the inputs, then the targets, in the order of the wish. NULL with `problem`,
  * which names the file, column and line. `*ret_labels` (for labels_destroy(); NULL if no target was
  * text or wish->labels were given) are the class names found. */
-struct dataset *train_data_load(const struct train_wish *wish, const char *const *files, int n_files,
-                                struct labels **ret_labels, struct problem *problem);
+struct dataset *train_data_load(const struct train_wish *wish, const struct train_file *files,
+                                int n_files, struct labels **ret_labels, struct problem *problem);
 
 #endif

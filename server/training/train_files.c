@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 1024, RUN_NUMBERS = 4, EXTRA_TENSORS = 3 };
+enum { NAME_MAX_BYTES = 1024, RUN_NUMBERS = 9, EXTRA_TENSORS = 3 };
 
 /* Of weights and statistics, which come first among the entries. */
 static int kept_entries(const struct trainer *trainer)
@@ -120,8 +120,15 @@ static bool list(struct listing *listing, const struct trainer *trainer,
     listing->run[1] = (double)progress->best_epoch;
     listing->run[2] = (double)progress->since_best;
     listing->run[3] = progress->best_score;
+    listing->run[4] = (double)progress->step;
+    listing->run[5] = (double)progress->learned;
+    listing->run[6] = progress->sum;
+    listing->run[7] = (double)progress->refused;
+    listing->run[8] = progress->rate;
     listing->tensors[listing->n++] = (struct named_tensor){
         "inferd/run", DTYPE_F64, {1, {RUN_NUMBERS}}, listing->run, sizeof(listing->run)};
+    if (progress->n_points == 0)
+        return true;
     listing->tensors[listing->n++] =
         (struct named_tensor){"inferd/curve",
                               DTYPE_F64,
@@ -174,6 +181,22 @@ static const void *find(const struct safetensors *file, const char *name, enum d
     return tensor->data;
 }
 
+static bool take_curve(const struct safetensors *file, struct train_progress *progress)
+{
+    size_t bytes;
+    const void *data = find(file, "inferd/curve", DTYPE_F64, sizeof(*progress->points), &bytes);
+
+    if (data == NULL)
+        return false;
+    progress->n_points = (int64_t)(bytes / sizeof(*progress->points));
+    progress->cap_points = progress->n_points;
+    progress->points = malloc(bytes);
+    if (progress->points == NULL)
+        return false;
+    memcpy(progress->points, data, (size_t)progress->n_points * sizeof(*progress->points));
+    return progress->n_points >= progress->best_epoch;
+}
+
 static bool take_progress(const struct safetensors *file, const struct trainer *trainer,
                           struct train_progress *progress)
 {
@@ -185,22 +208,20 @@ static bool take_progress(const struct safetensors *file, const struct trainer *
     if (data == NULL)
         return false;
     memcpy(run, data, sizeof(run));
-    for (int i = 0; i < 3; i++)
-        if (!(run[i] >= 0.0 && run[i] <= 1e15))
+    for (int i = 0; i < RUN_NUMBERS; i++)
+        if (i != 3 && i != 6 && !(run[i] >= 0.0 && run[i] <= 1e15))
             return false;
     progress->epochs = (int64_t)run[0];
     progress->best_epoch = (int64_t)run[1];
     progress->since_best = (int64_t)run[2];
     progress->best_score = run[3];
-    data = find(file, "inferd/curve", DTYPE_F64, sizeof(*progress->points), &bytes);
-    if (data == NULL)
+    progress->step = (int64_t)run[4];
+    progress->learned = (int64_t)run[5];
+    progress->sum = run[6];
+    progress->refused = (int64_t)run[7];
+    progress->rate = run[8];
+    if (progress->epochs > 0 && !take_curve(file, progress))
         return false;
-    progress->n_points = (int64_t)(bytes / sizeof(*progress->points));
-    progress->cap_points = progress->n_points;
-    progress->points = malloc(bytes);
-    if (progress->points == NULL)
-        return false;
-    memcpy(progress->points, data, (size_t)progress->n_points * sizeof(*progress->points));
     for (int i = 0; i < kept_entries(trainer) && progress->best_epoch > 0; i++) {
         struct trainer_entry entry = trainer_entry(trainer, i);
         char name[NAME_MAX_BYTES];

@@ -13,9 +13,13 @@ struct train_point {
 
 enum { TRAIN_POINT_NUMBERS = sizeof(struct train_point) / sizeof(double) };
 
-/* Where a run stands between two epochs. */
+/* Where a run stands between two steps. */
 struct train_progress {
     int64_t epochs;                /* done */
+    int64_t step;                  /* done of the next one, of which these are the losses: */
+    int64_t learned;
+    double sum, rate;              /* the rate of the last step that learned */
+    int64_t refused;               /* steps, of all epochs */
     int64_t best_epoch;            /* 0: none yet */
     int64_t since_best;
     double best_score;             /* larger is better */

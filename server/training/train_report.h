@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * server/training/train_report.h - what a run says while it lasts: a bar on a terminal, a line for each
- * epoch elsewhere. Main thread. */
+ * server/training/train_report.h - what `inferd train` says while it lasts: a bar on a terminal, a line for
+ * each epoch elsewhere. Main thread. */
 #ifndef SERVER_TRAINING_TRAIN_REPORT_H
 #define SERVER_TRAINING_TRAIN_REPORT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "server/training/train_run.h"
 
 struct train_report {
+    const struct train_options *options;
     bool quiet, bar;               /* the bar goes to standard error */
-    int64_t epochs, steps_a_epoch;
-    double started, shown;         /* seconds of the monotonic clock */
-    int64_t steps_before;          /* that were taken before this run, by one that it resumes */
+    double shown;                  /* seconds of the monotonic clock */
 };
 
-void train_report_init(struct train_report *report, bool quiet, int64_t epochs, int64_t steps_a_epoch,
-                       int64_t steps_before);
-double train_report_clock(void);
-/* After step `step` of `epoch` (both from 0): redraws the bar at most ten times a second. */
-void train_report_step(struct train_report *report, int64_t epoch, int64_t step, double loss,
-                       double examples_a_second);
-/* A line at the end of an epoch. */
-void train_report_epoch(struct train_report *report, const char *line);
+void train_report_init(struct train_report *report, const struct train_options *options);
+/* That tell it all; `report` outlives them. */
+struct train_hooks train_report_hooks(struct train_report *report);
+/* The head of a search's table. */
+void train_report_trials(const struct train_report *report);
 /* Wipes the bar away. */
 void train_report_end(struct train_report *report);
 

@@ -4,28 +4,39 @@
 #include "server/training/train_run.h"
 
 #include "server/status_map.h"
-#include "server/training/train_report.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { LINE_MAX_BYTES = 512, FINGERPRINT_MAX = 512 };
+enum { FINGERPRINT_MAX = 512 };
 
 struct running {
     const struct train_options *options;
     const struct train_session *session;
+    const struct train_hooks *hooks;
     struct trainer *trainer;
     struct train_feed feed;
     struct augment augment;
     struct batches batches;
     int64_t steps_a_epoch;
     struct train_progress progress;
-    struct train_report report;
+    double begun;                  /* seconds of the monotonic clock */
+    int64_t examples;              /* since then */
+    int64_t steps_before;          /* that were taken by a run that this one resumes */
     struct train_outcome *outcome;
     char fingerprint[FINGERPRINT_MAX];
     struct problem *problem;
 };
+
+double train_clock(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
 
 static bool engine_problem(struct running *running, const struct engine_error *err)
 {
@@ -83,45 +94,95 @@ static bool start(struct running *running)
         !train_checkpoint_read(options->checkpoint, running->trainer, &running->progress,
                                running->fingerprint, running->problem))
         return false;
-    train_report_init(&running->report, options->quiet, options->epochs, running->steps_a_epoch,
-                      running->progress.epochs * running->steps_a_epoch);
+    running->steps_before =
+        running->progress.epochs * running->steps_a_epoch + running->progress.step;
+    running->begun = train_clock();
     return true;
 }
 
-/* All batches of one epoch; the mean loss over what was learned. */
-static bool run_epoch(struct running *running, int64_t epoch, double *ret_loss, double *ret_rate)
+/* What a hook has ordered. False: the run ends. */
+static bool follow(struct running *running, enum train_order order)
+{
+    const struct train_options *options = running->options;
+
+    if (order == TRAIN_GO_ON)
+        return true;
+    if (order != TRAIN_STOP && options->checkpoint != NULL &&
+        !train_checkpoint_write(options->checkpoint, running->trainer, &running->progress,
+                                running->fingerprint, running->problem))
+        return false;
+    return order == TRAIN_CHECKPOINT ||
+           problem_set(running->problem, 499, "stopped", "the run was stopped");
+}
+
+/* One mini-batch; false ends the run. */
+static bool run_step(struct running *running, struct trainer_result *result)
 {
     const struct trainer_batch batch = {running->feed.inputs, running->feed.targets, -1.0};
-    double sum = 0.0, begun = train_report_clock();
-    int64_t examples = 0, learned = 0;
+    struct train_progress *progress = &running->progress;
+    struct engine_error err = {0};
+    int64_t n = batches_examples(&running->batches, progress->epochs, progress->step,
+                                 running->feed.examples);
+
+    if (!train_feed_gather(&running->feed, running->session->dataset, n, running->problem) ||
+        !train_feed_augment(&running->feed, &running->augment, (uint64_t)running->options->seed,
+                            progress->epochs, n, running->problem))
+        return false;
+    if (trainer_step(running->trainer, &batch, result, &err) != ENGINE_OK)
+        return engine_problem(running, &err);
+    running->examples += n;
+    progress->step++;
+    if (result->verdict == TRAINER_LEARNED) {
+        progress->sum += result->loss;
+        progress->learned++;
+        progress->rate = result->rate;
+    } else {
+        progress->refused++;
+    }
+    return true;
+}
+
+/* What is done of the run, and how long the rest will take. */
+static struct train_moment moment_of(const struct running *running)
+{
+    const struct train_progress *progress = &running->progress;
+    int64_t done = progress->epochs * running->steps_a_epoch + progress->step;
+    int64_t all = running->options->epochs * running->steps_a_epoch;
+    double seconds = train_clock() - running->begun;
+
+    return (struct train_moment){
+        .epoch = progress->epochs + 1,
+        .epochs = running->options->epochs,
+        .step = progress->step,
+        .steps = running->steps_a_epoch,
+        .loss = progress->learned > 0 ? progress->sum / (double)progress->learned : (double)NAN,
+        .examples_a_second = (double)running->examples / seconds,
+        .seconds_left = seconds / (double)(done - running->steps_before) * (double)(all - done),
+    };
+}
+
+/* All batches of one epoch that are left; the mean loss over what was learned. */
+static bool run_epoch(struct running *running, struct train_point *point)
+{
+    struct train_progress *progress = &running->progress;
     struct trainer_result result = {0};
 
-    for (int64_t b = 0; b < running->steps_a_epoch; b++) {
-        int64_t n = batches_examples(&running->batches, epoch, b, running->feed.examples);
-        struct engine_error err = {0};
+    while (progress->step < running->steps_a_epoch) {
+        struct train_moment moment;
 
-        if (!train_feed_gather(&running->feed, running->session->dataset, n, running->problem) ||
-            !train_feed_augment(&running->feed, &running->augment, (uint64_t)running->options->seed,
-                                epoch, n, running->problem))
+        if (!run_step(running, &result))
             return false;
-        if (trainer_step(running->trainer, &batch, &result, &err) != ENGINE_OK)
-            return engine_problem(running, &err);
-        examples += n;
-        if (result.verdict == TRAINER_LEARNED) {
-            sum += result.loss * (double)n;
-            learned += n;
-        } else {
-            running->outcome->refused++;
-        }
-        train_report_step(&running->report, epoch, b, learned > 0 ? sum / (double)learned : NAN,
-                          (double)examples / (train_report_clock() - begun));
+        moment = moment_of(running);
+        if (running->hooks->step != NULL &&
+            !follow(running, running->hooks->step(running->hooks->arg, &moment)))
+            return false;
     }
-    if (learned == 0)
+    if (progress->learned == 0)
         return problem_set(running->problem, 422, "diverged",
                            "epoch %lld: no step could be taken: %s; a lower --rate or --clip may help",
-                           (long long)epoch + 1, trainer_verdict_text(result.verdict));
-    *ret_loss = sum / (double)learned;
-    *ret_rate = result.rate;
+                           (long long)progress->epochs + 1, trainer_verdict_text(result.verdict));
+    point->loss = progress->sum / (double)progress->learned;
+    point->rate = progress->rate;
     return true;
 }
 
@@ -143,42 +204,19 @@ static bool add_point(struct running *running, const struct train_point *point)
     return true;
 }
 
-/* " accuracy 0.9123 f1_macro 0.9119": what tells most of the task, and what was asked for. */
-static void print_metrics(const struct train_verdict *verdict, const char *asked, char *to, size_t size)
-{
-    static const enum evaluation_metric shown[][2] = {
-        [EVALUATION_BINARY] = {METRIC_ACCURACY, METRIC_ROC_AUC},
-        [EVALUATION_CLASSES] = {METRIC_ACCURACY, METRIC_F1_MACRO},
-        [EVALUATION_VALUES] = {METRIC_RMSE, METRIC_R2},
-    };
-    size_t used = 0;
-    bool larger;
-    double value;
-
-    to[0] = '\0';
-    for (int i = 0; i < 2 && verdict->has_metrics; i++) {
-        enum evaluation_metric metric = shown[verdict->task][i];
-
-        used += (size_t)snprintf(to + used, size - used, "  %s %.5g", evaluation_metric_name(metric),
-                                 verdict->metrics.values[metric]);
-        if (strcmp(asked, evaluation_metric_name(metric)) == 0)
-            asked = "loss";
-    }
-    if (strcmp(asked, "loss") != 0 && train_metric(verdict, asked, &value, &larger))
-        snprintf(to + used, size - used, "  %s %.5g", asked, value);
-}
-
 /* Judges the epoch, keeps it if it is the best. */
 static bool judge_epoch(struct running *running, struct train_point *point, double seconds)
 {
     struct train_progress *progress = &running->progress;
     const struct train_session *session = running->session;
-    char line[2 * LINE_MAX_BYTES], metrics[LINE_MAX_BYTES] = "", validation[64] = "";
     struct train_verdict verdict = {.loss = point->loss};
-    bool larger = false, judged = session->split.n_parts > 1;
+    struct train_epoch epoch = {.point = point, .verdict = &verdict,
+                                .judged = session->split.n_parts > 1,
+                                .examples = running->batches.n_examples};
+    bool larger = false;
     double score;
 
-    if (judged) {
+    if (epoch.judged) {
         int64_t n;
         const uint32_t *examples = split_part(&session->split, 1, &n);
 
@@ -186,7 +224,6 @@ static bool judge_epoch(struct running *running, struct train_point *point, doub
                          running->problem))
             return false;
         point->validation_loss = verdict.loss;
-        print_metrics(&verdict, running->options->metric, metrics, sizeof(metrics));
     }
     if (!train_metric(&verdict, running->options->metric, &point->metric, &larger))
         return problem_set(running->problem, 400, "bad_request", "--metric: there is no '%.64s'",
@@ -204,13 +241,14 @@ static bool judge_epoch(struct running *running, struct train_point *point, doub
         progress->since_best = 0;
         train_best_keep(running->trainer, progress);
     }
-    if (judged)
-        snprintf(validation, sizeof(validation), "  validation loss %.6g", point->validation_loss);
-    snprintf(line, sizeof(line), "epoch %.0f  loss %.6g%s%s  %.0f examples/s%s", point->epoch,
-             point->loss, validation, metrics, (double)running->batches.n_examples / seconds,
-             progress->since_best == 0 ? "  best" : "");
-    train_report_epoch(&running->report, line);
-    return add_point(running, point);
+    epoch.best = progress->since_best == 0;
+    if (!add_point(running, point))
+        return false;
+    progress->epochs++;
+    progress->step = progress->learned = 0;
+    progress->sum = 0.0;
+    return running->hooks->epoch == NULL ||
+           follow(running, running->hooks->epoch(running->hooks->arg, &epoch));
 }
 
 static bool run_epochs(struct running *running)
@@ -221,15 +259,10 @@ static bool run_epochs(struct running *running)
     while (progress->epochs < options->epochs &&
            (options->patience == 0 || progress->since_best < options->patience)) {
         struct train_point point = {.epoch = (double)progress->epochs + 1.0, .validation_loss = NAN};
-        double begun = train_report_clock();
+        double begun = train_clock();
 
-        if (!run_epoch(running, progress->epochs, &point.loss, &point.rate) ||
-            !judge_epoch(running, &point, train_report_clock() - begun))
-            return false;
-        progress->epochs++;
-        if (options->checkpoint != NULL &&
-            !train_checkpoint_write(options->checkpoint, running->trainer, progress,
-                                    running->fingerprint, running->problem))
+        if (!run_epoch(running, &point) ||
+            !judge_epoch(running, &point, train_clock() - begun))
             return false;
     }
     return true;
@@ -256,26 +289,51 @@ static bool finish(struct running *running)
            train_curve_write(options, progress, running->problem);
 }
 
-bool train_run(const struct train_options *options, const struct train_session *session,
-               struct train_outcome *ret, struct problem *problem)
+static void running_finish(struct running *running)
 {
-    struct running running = {
-        .options = options, .session = session, .outcome = ret, .problem = problem};
-    double begun = train_report_clock();
+    train_feed_finish(&running->feed);
+    free(running->progress.best);
+    free(running->progress.points);
+    trainer_destroy(running->trainer);
+}
+
+bool train_run(const struct train_options *options, const struct train_session *session,
+               const struct train_hooks *hooks, struct train_outcome *ret, struct problem *problem)
+{
+    static const struct train_hooks none = {0};
+    struct running running = {.options = options, .session = session,
+                              .hooks = hooks != NULL ? hooks : &none, .outcome = ret,
+                              .problem = problem};
+    double begun = train_clock();
     bool ok;
 
     *ret = (struct train_outcome){.score = -INFINITY, .metric = NAN};
-    ok = start(&running) && run_epochs(&running);
-    train_report_end(&running.report);
-    ok = ok && finish(&running);
+    ok = start(&running) && run_epochs(&running) && finish(&running);
     ret->epochs = running.progress.epochs;
     ret->best_epoch = running.progress.best_epoch;
+    ret->refused = running.progress.refused;
     if (ret->best_epoch > 0)
         ret->score = running.progress.best_score;
-    ret->seconds = train_report_clock() - begun;
-    train_feed_finish(&running.feed);
-    free(running.progress.best);
-    free(running.progress.points);
-    trainer_destroy(running.trainer);
+    ret->seconds = train_clock() - begun;
+    running_finish(&running);
+    return ok;
+}
+
+bool train_measure(const struct train_options *options, const struct train_session *session,
+                   struct train_verdict *ret, struct problem *problem)
+{
+    static const struct train_hooks none = {0};
+    struct train_options fresh = *options;
+    struct running running = {.options = &fresh, .session = session, .hooks = &none,
+                              .problem = problem};
+    int64_t n = dataset_n_examples(session->dataset);
+    const uint32_t *examples =
+        session->split.n_parts > 1 ? split_part(&session->split, 1, &n) : NULL;
+    bool ok;
+
+    fresh.resume = false;
+    ok = start(&running) && train_judge(running.trainer, &running.feed, session->dataset, examples, n,
+                                        ret, problem);
+    running_finish(&running);
     return ok;
 }

@@ -21,6 +21,7 @@ struct trial {
 
 struct searching {
     const struct train_options *options;
+    const struct train_hooks *hooks;
     struct train_space space;
     struct trial *trials;
     int n, cap;
@@ -153,23 +154,20 @@ static bool options_at(const struct searching *search, const double *places, cha
     return true;
 }
 
-static void print_trial(const struct searching *search, const struct trial *trial, int number)
+static void tell(const struct searching *search, const struct trial *trial, int number)
 {
-    char line[LINE_MAX_BYTES];
-    size_t used;
+    char line[LINE_MAX_BYTES] = "";
+    size_t used = 0;
 
-    used = (size_t)snprintf(line, sizeof(line), "%4d  %-12.6g %5lld %8.1f ", number,
-                            trial->outcome.metric, (long long)trial->outcome.best_epoch,
-                            trial->outcome.seconds);
     for (int d = 0; d < search->space.n && used < sizeof(line); d++) {
         char text[SPACE_TEXT_MAX];
 
         train_space_text(&search->space.dimensions[d], trial->places[d], text);
-        used += (size_t)snprintf(line + used, sizeof(line) - used, " %s=%s",
+        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s=%s", d > 0 ? " " : "",
                                  search->space.dimensions[d].name, text);
     }
-    puts(line);
-    fflush(stdout);
+    if (search->hooks->trial != NULL)
+        search->hooks->trial(search->hooks->arg, number, &trial->outcome, line);
 }
 
 static bool run_trial(struct searching *search, const struct train_session *session,
@@ -178,18 +176,25 @@ static bool run_trial(struct searching *search, const struct train_session *sess
     char texts[TRAIN_SPACE_MAX * SPACE_TEXT_MAX];
     struct train_options options;
     struct trial *trial = &search->trials[search->n];
+    const struct train_hooks steps = {.arg = search->hooks->arg, .step = search->hooks->step};
     struct problem why = {0};
 
+    if (search->hooks->known != NULL &&
+        search->hooks->known(search->hooks->arg, search->n + 1, &trial->outcome)) {
+        search->n++;
+        return true;
+    }
     if (!options_at(search, trial->places, texts, &options, problem))
         return false;
     options.quiet = true;
-    options.output = options.curve = options.log = NULL;
-    if (!train_run(&options, session, &trial->outcome, &why) && why.status != 422) {
+    options.output = options.curve = options.log = options.checkpoint = NULL;
+    options.resume = false;
+    if (!train_run(&options, session, &steps, &trial->outcome, &why) && why.status != 422) {
         *problem = why;
         return false;
     }
     search->n++;
-    print_trial(search, trial, search->n);
+    tell(search, trial, search->n);
     return true;
 }
 
@@ -211,10 +216,8 @@ static bool grow(struct searching *search)
 static bool search_all(struct searching *search, const struct train_session *session,
                        struct problem *problem)
 {
-    static const char header[] = " run  %-12s epoch  seconds  setting\n";
     double places[TRAIN_SPACE_MAX];
 
-    printf(header, search->options->metric);
     while (next_point(search, places)) {
         if (!grow(search))
             return problem_set(problem, 500, "no_memory", "out of memory while searching");
@@ -226,20 +229,22 @@ static bool search_all(struct searching *search, const struct train_session *ses
     if (search->n == 0)
         return problem_set(problem, 400, "bad_request", "the grid has more than %d points", TRIALS_MAX);
     qsort(search->trials, (size_t)search->n, sizeof(*search->trials), better_first);
-    printf("\nbest first\n");
-    printf(header, search->options->metric);
-    for (int i = 0; i < search->n; i++)
-        print_trial(search, &search->trials[i], i + 1);
+    if (search->hooks->ranked != NULL) {
+        search->hooks->ranked(search->hooks->arg);
+        for (int i = 0; i < search->n; i++)
+            tell(search, &search->trials[i], i + 1);
+    }
     if (!isfinite(search->trials[0].outcome.score))
         return problem_set(problem, 422, "diverged", "all settings of the search diverged");
     return true;
 }
 
 bool train_search(const struct train_options *options, const struct train_session *session,
-                  struct train_options *ret_options, char **ret_texts, struct problem *problem)
+                  const struct train_hooks *hooks, struct train_options *ret_options,
+                  char **ret_texts, struct problem *problem)
 {
     static const char *const ways[] = {"grid", "random", "bayes"};
-    struct searching search = {.options = options, .state = (uint64_t)options->seed};
+    struct searching search = {.options = options, .hooks = hooks, .state = (uint64_t)options->seed};
     bool known = false, ok;
 
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)

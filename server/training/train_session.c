@@ -42,11 +42,11 @@ static bool find_names(const struct train_options *options, struct trainer_optio
     return true;
 }
 
-/* "1,2.5" to floats of static size; `balanced` counts the labels of the training part. */
+/* "1,2.5" to floats of the thread's, until its next call; `balanced` counts the labels of the training part. */
 static bool parse_weights(const struct train_options *options, const struct train_session *session,
                           struct loss_form *form, struct problem *problem)
 {
-    static float weights[CLASSES_MAX];
+    static _Thread_local float weights[CLASSES_MAX];
     int64_t count = 0, n;
     const uint32_t *examples;
 
@@ -299,15 +299,13 @@ static bool standardise(struct train_session *session, const char *how, struct p
     return true;
 }
 
-bool train_session_open(struct train_session *session, const struct train_options *options,
-                        struct problem *problem)
+/* The model of the file, or of the material's bytes. */
+static bool load_model(struct train_session *session, const struct train_options *options,
+                       const struct train_material *material, struct problem *problem)
 {
     struct model_options load = {.optimise = false, .keep_source = true};
     struct engine_error err = {0};
-    struct labels *found = NULL;
-    struct train_wish wish;
 
-    *session = (struct train_session){0};
     if (options->lora > 0) {
         session->lora = (struct lora){options->lora_on, (int)options->lora, options->lora_alpha,
                                       (uint64_t)options->seed};
@@ -316,23 +314,56 @@ bool train_session_open(struct train_session *session, const struct train_option
     }
     if (engine_start(&err) != ENGINE_OK)
         return engine_problem(problem, &err);
-    session->model = model_load_file(options->model, &load, &err);
-    if (session->model == NULL) {
-        if (err.status == ENGINE_IO)
-            return problem_set(problem, 404, "not_found", "%s: %s", options->model, err.text);
-        engine_problem(problem, &err);
-        problem_prefix(problem, "%s", options->model);
-        return false;
+    if (material != NULL) {
+        load.inference_mode = true;            /* as it is served */
+        load.memory_bytes_max = material->memory_bytes_max;
+        session->model = model_load_bytes(material->model, material->model_bytes, &load, &err);
+    } else {
+        session->model = model_load_file(options->model, &load, &err);
     }
+    if (session->model != NULL)
+        return true;
+    if (err.status == ENGINE_IO)
+        return problem_set(problem, 404, "not_found", "%s: %s", options->model, err.text);
+    engine_problem(problem, &err);
+    if (material == NULL)
+        problem_prefix(problem, "%s", options->model);
+    return false;
+}
+
+/* The files of a list, or the material's one. */
+static struct dataset *load_data(const struct train_wish *wish, const struct train_list *list,
+                                 const struct train_material *material, struct labels **ret_found,
+                                 struct problem *problem)
+{
+    struct train_file files[TRAIN_FILES_MAX];
+
+    if (material != NULL)
+        return train_data_load(wish, &material->data, 1, ret_found, problem);
+    for (int i = 0; i < list->count; i++)
+        files[i] = (struct train_file){list->items[i], -1};
+    return train_data_load(wish, files, list->count, ret_found, problem);
+}
+
+bool train_session_open(struct train_session *session, const struct train_options *options,
+                        const struct train_material *material, struct problem *problem)
+{
+    struct labels *found = NULL;
+    struct train_wish wish;
+
+    *session = (struct train_session){0};
+    if (!load_model(session, options, material, problem))
+        return false;
     session->pool = pool_create((int)options->threads, POOL_SPIN_US);
     session->labels = model_labels(session->model);
     session->labels_of_model = session->labels != NULL;
     if (!make_wish(session, options, &wish, problem))
         return false;
+    if (material != NULL)
+        wish.spill_dir = material->spill_dir;
     session->n_inputs = wish.n_inputs;
     session->n_targets = wish.n_targets;
-    session->dataset =
-        train_data_load(&wish, options->data.items, options->data.count, &found, problem);
+    session->dataset = load_data(&wish, &options->data, material, &found, problem);
     if (session->dataset == NULL)
         return false;
     if (session->labels == NULL)
@@ -342,8 +373,7 @@ bool train_session_open(struct train_session *session, const struct train_option
     found = NULL;
     wish.labels = session->labels;
     if (options->test.count > 0) {
-        session->test =
-            train_data_load(&wish, options->test.items, options->test.count, &found, problem);
+        session->test = load_data(&wish, &options->test, NULL, &found, problem);
         labels_destroy(found);
         if (session->test == NULL)
             return false;

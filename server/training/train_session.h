@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * server/training/train_session.h - what the runs of one `inferd train` share: the model as it came,
- * the examples and their split, the threads. Main thread. */
+ * server/training/train_session.h - what the runs of one `inferd train`, or of one job of the daemon,
+ * share: the model as it came, the examples and their split, the threads. One thread at a time. */
 #ifndef SERVER_TRAINING_TRAIN_SESSION_H
 #define SERVER_TRAINING_TRAIN_SESSION_H
 
@@ -30,9 +30,17 @@ bool train_trainer_options(const struct train_options *options, const struct tra
                            int64_t steps, struct trainer_loss *ret_loss,
                            struct trainer_options *ret, struct problem *problem);
 
-/* Loads model and data. Finish it either way. */
+/* Where a job's model and examples come from, instead of from the files that options name. */
+struct train_material {
+    const void *model;             /* bytes of an ONNX file, which outlive the session */
+    size_t model_bytes, memory_bytes_max;
+    struct train_file data;
+    const char *spill_dir;
+};
+
+/* Loads model and data; `material` NULL: those of the options. Finish it either way. */
 bool train_session_open(struct train_session *session, const struct train_options *options,
-                        struct problem *problem);
+                        const struct train_material *material, struct problem *problem);
 void train_session_finish(struct train_session *session);
 
 #endif
