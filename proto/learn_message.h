@@ -61,7 +61,6 @@ struct learn_response {
     const char *id;             /* NULL: left out */
     int64_t generation;         /* whose weights hold the update; evaluate: that were measured */
     int durable;                /* 0, 1; -1: left out */
-    bool replayed;              /* the Idempotency-Key had been applied before */
     double loss;                /* before the update, on its own examples; NaN: left out */
     int64_t examples;
     int n_metrics;
@@ -70,5 +69,8 @@ struct learn_response {
 
 /* Appends the body. */
 void learn_response_encode(const struct learn_response *response, struct text *text);
+/* Appends a body that learn_response_encode() made, as the answer to an Idempotency-Key that had been
+ * applied before: with parameters.replayed true. */
+void learn_response_replay(const char *body, size_t bytes, struct text *text);
 
 #endif

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "proto/learn_message.h"
 
 #include <math.h>
 #include <string.h>
+
+/* In no string, whose quotes are escaped. */
+static const char parameters_key[] = "\"parameters\":{";
 
 static void encode_string(struct text *text, const char *key, const char *value)
 {
@@ -27,11 +32,10 @@ void learn_response_encode(const struct learn_response *response, struct text *t
     encode_string(text, "model_version", response->model_version);
     if (response->id != NULL)
         encode_string(text, "id", response->id);
-    text_printf(text, "\"parameters\":{\"generation\":%lld", (long long)response->generation);
+    text_puts(text, parameters_key);
+    text_printf(text, "\"generation\":%lld", (long long)response->generation);
     if (response->durable >= 0)
         text_printf(text, ",\"durable\":%s", response->durable ? "true" : "false");
-    if (response->replayed)
-        text_puts(text, ",\"replayed\":true");
     text_puts(text, "},");
     if (!isnan(response->loss)) {
         text_puts(text, "\"loss\":");
@@ -46,4 +50,15 @@ void learn_response_encode(const struct learn_response *response, struct text *t
         encode_number(text, response->metrics[i].value);
     }
     text_printf(text, "},\"examples\":%lld}", (long long)response->examples);
+}
+
+void learn_response_replay(const char *body, size_t bytes, struct text *text)
+{
+    const char *at = memmem(body, bytes, parameters_key, strlen(parameters_key));
+    size_t before = at != NULL ? (size_t)(at - body) + strlen(parameters_key) : 0;
+
+    text_append(text, body, before);
+    if (at != NULL)
+        text_puts(text, "\"replayed\":true,");
+    text_append(text, body + before, bytes - before);
 }

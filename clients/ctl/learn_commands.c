@@ -26,7 +26,8 @@ static void print_learnt(const json_t *answer)
         if (json_is_number(value))
             printf(", %s %.6g", name, json_number_value(value));
     }
-    puts(json_is_true(json_object_get(parameters, "durable")) ? ", durable" : "");
+    fputs(json_is_true(json_object_get(parameters, "durable")) ? ", durable" : "", stdout);
+    puts(json_is_true(json_object_get(parameters, "replayed")) ? ", applied before" : "");
 }
 
 static enum ctl_exit show(const struct ctl *ctl, json_t *answer)

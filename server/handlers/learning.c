@@ -6,6 +6,7 @@
 #include "proto/learn_message.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/prediction.h"
+#include "server/observe/access_log.h"
 #include "server/tensor_bridge.h"
 
 #include <math.h>
@@ -13,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_DIGITS_MAX = 18, KEY_BYTES_MAX = 255 };
+enum { HEADER_DIGITS_MAX = 18, KEY_BYTES_MAX = 255, PRINCIPAL_BYTES = 64 };
 
 struct learn_call {
     struct learn_job job;          /* first */
     struct exchange *exchange;
     struct learn_request request;
     bool decoded;
-    char key[KEY_BYTES_MAX + 1];
+    char key[KEY_BYTES_MAX + 1], principal[PRINCIPAL_BYTES];
     struct learn_place *places;
     const char **names;            /* one block: names, inputs, targets */
 };
@@ -35,10 +36,47 @@ static void call_destroy(struct learn_call *call)
     free(call);
 }
 
+static const char *update_kind(enum learn_kind kind)
+{
+    switch (kind) {
+    case LEARN_JOB_FINETUNE:
+        return "finetune";
+    case LEARN_JOB_ROLLBACK:
+        return "rollback";
+    case LEARN_JOB_REWIND:
+        return "rewind";
+    case LEARN_JOB_ERASE:
+        return "erase";
+    default:
+        return NULL;
+    }
+}
+
+/* What it came to, for the access log. */
+static void note_update(const struct learn_call *call, int64_t generation,
+                        const struct problem *problem)
+{
+    const struct learn_job *job = &call->job;
+    const struct access_update update = {
+        .kind = update_kind(job->kind),
+        .verdict = problem->status != 0 ? problem->reason
+                   : job->outcome.replayed ? "replayed"
+                                           : "learned",
+        .generation = generation,
+        .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
+        .loss = job->outcome.examples > 0 ? job->outcome.loss : NAN,
+        .commit_us = job->outcome.commit_ns / 1000,
+    };
+
+    if (update.kind != NULL)
+        exchange_note_update(call->exchange, &update);
+}
+
 static void call_fail(struct learn_call *call, const struct problem *problem)
 {
     struct exchange *exchange = call->exchange;
 
+    note_update(call, -1, problem);
     call_destroy(call);
     exchange_reply_problem(exchange, problem);
 }
@@ -54,6 +92,7 @@ static void call_finished(struct learn_job *job, struct text *body, const char *
         call_fail(call, problem);
         return;
     }
+    note_update(call, generation, problem);
     snprintf(number, sizeof(number), "%lld", (long long)generation);
     exchange_add_header(exchange, "Inferd-Generation", number);
     snprintf(number, sizeof(number), "\"%lld\"", (long long)generation);
@@ -105,6 +144,18 @@ static bool read_if_match(struct learn_call *call, struct problem *problem)
     return true;
 }
 
+/* Who asks, as far as the connection tells: an address without its passing port, or "unix:" and the user
+ * id. */
+static void read_principal(struct learn_call *call)
+{
+    const char *peer = exchange_peer(call->exchange), *port = strrchr(peer, ':');
+    size_t length = port != NULL && strncmp(peer, "unix", 4) != 0 ? (size_t)(port - peer)
+                                                                 : strlen(peer);
+
+    snprintf(call->principal, sizeof(call->principal), "%.*s", (int)length, peer);
+    call->job.principal = call->principal;
+}
+
 static struct learn_call *call_create(enum learn_kind kind, struct exchange *exchange,
                                       struct services *services, struct problem *problem)
 {
@@ -124,10 +175,21 @@ static struct learn_call *call_create(enum learn_kind kind, struct exchange *exc
     call->job.rate = NAN;
     call->job.deadline_ns = exchange_deadline_ns(exchange);
     call->job.finish = call_finished;
+    read_principal(call);
     if (read_key(call, problem) && read_if_match(call, problem))
         return call;
     call_destroy(call);
     return NULL;
+}
+
+/* parameters.timeout shortens the server's deadline. */
+static void set_deadline(struct learn_call *call)
+{
+    uint64_t begun_ns = exchange_start_ns(call->exchange), limit_ns = call->job.deadline_ns;
+    uint64_t timeout_us = (uint64_t)call->request.timeout_us;
+
+    if (timeout_us > 0 && limit_ns > begun_ns && timeout_us < (limit_ns - begun_ns) / 1000)
+        call->job.deadline_ns = begun_ns + timeout_us * 1000;
 }
 
 static bool decode(struct learn_call *call, enum learn_form form, struct services *services,
@@ -147,6 +209,8 @@ static bool decode(struct learn_call *call, enum learn_form form, struct service
         header_length = strtoll(text, NULL, 10);
     call->decoded = learn_request_decode(form, body, body_bytes, header_length, &limits,
                                          &call->request, problem);
+    if (call->decoded)
+        set_deadline(call);
     return call->decoded;
 }
 

@@ -53,8 +53,8 @@ static void open_connection(struct http_loop *loop, struct MHD_Connection *mhd, 
         connection->mhd = mhd;
         connection->fd = info->connect_fd;
         connection->over_limit = loop->adding->over_limit;
-        socket_name((const struct sockaddr *)&loop->adding->address, connection->peer,
-                    sizeof(connection->peer));
+        socket_peer(connection->fd, (const struct sockaddr *)&loop->adding->address,
+                    connection->peer, sizeof(connection->peer));
         link_connection(loop, connection);
         connection_set_state(connection, CONNECTION_IDLE);
         /* The first request is due sooner than those that follow. */

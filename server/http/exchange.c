@@ -204,6 +204,16 @@ void exchange_note_phases(struct exchange *exchange, uint64_t queue_us, uint64_t
     exchange->outcome.batch_size = batch_size;
 }
 
+void exchange_note_update(struct exchange *exchange, const struct access_update *update)
+{
+    exchange->outcome.update = *update;
+}
+
+const char *exchange_peer(const struct exchange *exchange)
+{
+    return exchange->connection->peer;
+}
+
 void exchange_defer(struct exchange *exchange)
 {
     assert(!exchange->deferred);

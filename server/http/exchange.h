@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access_update;
 struct exchange;
 struct upload;
 
@@ -31,11 +32,15 @@ void exchange_take_upload(struct exchange *exchange, struct upload *ret_upload);
 /* CLOCK_MONOTONIC when the request line had arrived, and by when it must be answered. */
 uint64_t exchange_start_ns(const struct exchange *exchange);
 uint64_t exchange_deadline_ns(const struct exchange *exchange);
+/* Who asks: "127.0.0.1:40822", or "unix:1000" with the user id. Until the handler has returned. */
+const char *exchange_peer(const struct exchange *exchange);
 /* For the access log: set by handlers, copied. */
 void exchange_note_model(struct exchange *exchange, const char *model, const char *version);
 /* Microseconds of a phase, for the access log. */
 void exchange_note_phases(struct exchange *exchange, uint64_t queue_us, uint64_t compute_us,
                           int batch_size);
+/* What an update came to; by the replier, before it replies. */
+void exchange_note_update(struct exchange *exchange, const struct access_update *update);
 
 /* The reply comes later, from any thread. Until then the connection is suspended. */
 void exchange_defer(struct exchange *exchange);

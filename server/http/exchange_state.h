@@ -20,6 +20,7 @@
 #include "server/http/gate.h"
 #include "server/http/router.h"
 #include "server/http/upload.h"
+#include "server/observe/access_log.h"
 
 #include <microhttpd.h>
 
@@ -81,6 +82,7 @@ struct exchange {
         const char *reason;      /* of a problem: a constant */
         uint64_t queue_us, compute_us;
         int batch_size;
+        struct access_update update;
         size_t sent_bytes;       /* of the reply's body */
     } outcome;
     const char *content_type;    /* a constant; "": none */

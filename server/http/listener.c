@@ -41,6 +41,18 @@ void socket_name(const struct sockaddr *address, char *name, size_t size)
         snprintf(name, size, "unix");
 }
 
+void socket_peer(int fd, const struct sockaddr *address, char *name, size_t size)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+
+    if (address->sa_family != AF_INET && address->sa_family != AF_INET6 &&
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
+        snprintf(name, size, "unix:%lu", (unsigned long)peer.uid);
+    else
+        socket_name(address, name, size);
+}
+
 static bool is_loopback(const union address *address)
 {
     if (address->any.sa_family == AF_INET)

@@ -30,5 +30,8 @@ void listener_close(struct listener *listener);
 
 /* "127.0.0.1:40822" or "unix" into `name`. */
 void socket_name(const struct sockaddr *address, char *name, size_t size);
+/* Who is at the other end of an accepted socket: the same, but "unix:1000" with the user id that the kernel
+ * vouches for. */
+void socket_peer(int fd, const struct sockaddr *address, char *name, size_t size);
 
 #endif

@@ -351,6 +351,7 @@ static void log_access(struct exchange *exchange, int status)
         .batch_size = replied ? exchange->outcome.batch_size : 0,
         .model = exchange->model, .version = exchange->version,
         .peer = exchange->connection->peer,
+        .update = replied && exchange->outcome.update.kind != NULL ? &exchange->outcome.update : NULL,
         .request_id = exchange->stage != STAGE_HEADER ? exchange_header(exchange, "X-Request-Id")
                                                       : NULL,
     };

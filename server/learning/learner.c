@@ -71,7 +71,8 @@ static void commit(struct learner *learner, struct group *group)
     group->updates[group->n_updates - 1].row.state = learner_digest(learner);
     erased = group->updates[0].job->kind == LEARN_JOB_ERASE;
     good = write_rows(learner, group, &fault);
-    learning_stats_committed(stats, clock_now_ns() - begun_ns);
+    begun_ns = clock_now_ns() - begun_ns;
+    learning_stats_committed(stats, begun_ns);
     if (!good) {
         learner->ahead = true;
         learner_latch(learner, &fault);
@@ -86,6 +87,7 @@ static void commit(struct learner *learner, struct group *group)
         struct learner_update *update = &group->updates[i];
         const struct problem none = {0};
 
+        update->job->outcome.commit_ns = begun_ns;
         if (good)
             update->job->finish(update->job, &update->answer, "application/json",
                                 learner->generation_base + (int64_t)update->row.generation, &none);
@@ -123,8 +125,9 @@ static bool answer_known_key(struct learner *learner, struct learn_job *job)
         return true;
     }
     text_init(&text);
-    text_append(&text, known.answer, known.answer_bytes);
+    learn_response_replay((const char *)known.answer, known.answer_bytes, &text);
     free(known.answer);
+    job->outcome.replayed = true;
     job->finish(job, &text, "application/json", learner->generation_base + (int64_t)known.generation,
                 &problem);
     return true;

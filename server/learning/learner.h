@@ -52,6 +52,13 @@ struct learn_job {
     size_t n_places;
     const char *principal;         /* who asks, or NULL */
     uint64_t deadline_ns;          /* CLOCK_MONOTONIC */
+    /* Filled by the learner before `finish`, for the access log. */
+    struct {
+        bool replayed;             /* the key had been applied before */
+        double loss;               /* before the update; 0 examples: none */
+        int64_t examples;
+        uint64_t commit_ns;
+    } outcome;
     bool (*is_abandoned)(const struct learn_job *job);
     /* On the learner's thread, once. problem->status 0: `body` is the answer (its memory may be taken),
      * computed from or leading to `generation`. */

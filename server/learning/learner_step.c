@@ -130,6 +130,8 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     n_metrics = learner_watch(learner, job, &result, metrics);
     learner_encode(job, result.loss, metrics, n_metrics,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
+    job->outcome.examples = result.examples;
+    job->outcome.loss = result.loss;
     trainer_commit(learner->trainer);
     learner_fill_row(learner, update);
     learner_take_answer(update);

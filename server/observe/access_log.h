@@ -7,6 +7,17 @@
 #include "server/observe/log.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* What an update of a model's weights came to. */
+struct access_update {
+    const char *kind;                 /* "finetune", "rollback": a constant; NULL: it was none */
+    const char *verdict;              /* "learned", "replayed", or why it was refused: a constant */
+    int64_t generation;               /* that it led to; -1: none */
+    int64_t examples;
+    double loss;                      /* before the update; NaN: none */
+    uint64_t commit_us;               /* from its computed state to its durable one */
+};
 
 struct access_record {
     const char *method, *path;        /* as they came; the path is cut at 256 bytes */
@@ -16,6 +27,7 @@ struct access_record {
     int batch_size;                   /* 0: no prediction was made */
     const char *model, *version;      /* "" when there is none */
     const char *peer;
+    const struct access_update *update;   /* NULL: none */
     const char *request_id;           /* X-Request-Id, or NULL */
 };
 
