@@ -110,6 +110,9 @@ void connection_set_state(struct http_connection *connection, enum connection_st
     case CONNECTION_SENDING:
         connection->deadline_ns = now + server->response_timeout_ns;
         break;
+    case CONNECTION_STREAMING:
+        connection->deadline_ns = UINT64_MAX;
+        break;
     case CONNECTION_CLOSING:
         break;
     }
@@ -177,6 +180,7 @@ static void time_out(struct http_connection *connection)
     case CONNECTION_SENDING:
         connection_shutdown(connection, true);
         break;
+    case CONNECTION_STREAMING:
     case CONNECTION_CLOSING:
         break;
     }
@@ -191,6 +195,10 @@ static void see_hangup(struct http_connection *connection, int events, uint64_t 
     if (connection->state == CONNECTION_PARKED) {
         if ((events & (POLLERR | POLLHUP)) != 0 || age_ns > HALF_CLOSED_NS)
             atomic_store_explicit(&connection->exchange->abandoned, true, memory_order_relaxed);
+        return;
+    }
+    if (connection->state == CONNECTION_STREAMING) {
+        streaming_end(connection, true);
         return;
     }
     /* libmicrohttpd takes a short read for the end of what there is, and so never sees a FIN that
@@ -210,7 +218,8 @@ static void look_for_hangups(struct http_loop *loop, uint64_t now)
         int n = 0;
 
         for (; connection != NULL && n < POLL_AT_ONCE; connection = connection->next)
-            if (connection->state <= CONNECTION_PARKED) {
+            if (connection->state <= CONNECTION_PARKED ||
+                connection->state == CONNECTION_STREAMING) {
                 sockets[n] = (struct pollfd){.fd = connection->fd, .events = POLLRDHUP};
                 who[n++] = connection;
             }
@@ -254,6 +263,8 @@ void connections_sweep(struct http_loop *loop)
     for (connection = loop->connections; connection != NULL; connection = connection->next) {
         if (connection->state == CONNECTION_RECEIVING && connection->exchange->verdict.chunked)
             look_for_stuck(connection);
+        if (connection->state == CONNECTION_STREAMING)
+            streaming_sweep(connection);
         if (now >= connection->deadline_ns)
             time_out(connection);
     }
@@ -265,6 +276,8 @@ void connections_drain(struct http_loop *loop)
     char byte;
 
     for (connection = loop->connections; connection != NULL; connection = connection->next) {
+        if (connection->exchange != NULL && connection->exchange->streaming.active)
+            streaming_end(connection, false);
         if (connection->state != CONNECTION_IDLE)
             continue;
         connection_set_state(connection, CONNECTION_IDLE);     /* for its shorter deadline */

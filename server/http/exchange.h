@@ -59,4 +59,21 @@ void exchange_reply(struct exchange *exchange, int status, const char *content_t
 /* {"error": text} with the problem's status and Retry-After. */
 void exchange_reply_problem(struct exchange *exchange, const struct problem *problem);
 
+/* A body that comes bit by bit, as long as it lasts. Its functions are called on the exchange's network
+ * thread; they return at once. */
+struct exchange_source {
+    void *arg;
+    /* True if read() has something to give, or the end. Asked several times a second. */
+    bool (*ready)(void *arg);
+    /* Appends what there is, 64 KiB or so at most; false: this was the last. */
+    bool (*read)(void *arg, struct text *text);
+    /* Once, when nobody reads any more; also if the reply is never sent. */
+    void (*closed)(void *arg);
+};
+/* 200 with such a body, in chunks. Takes the source over, on failure too. Before the handler returns, not after
+ * exchange_defer(). What the client has not read within the response timeout ends the connection; so does
+ * the daemon's drain. Refused with 503 when too many are open. */
+void exchange_reply_stream(struct exchange *exchange, const char *content_type,
+                           const struct exchange_source *source);
+
 #endif

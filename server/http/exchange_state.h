@@ -19,6 +19,7 @@
 #include "server/http/exchange.h"
 #include "server/http/gate.h"
 #include "server/http/router.h"
+#include "server/http/streaming.h"
 #include "server/http/upload.h"
 #include "server/observe/access_log.h"
 
@@ -71,6 +72,7 @@ struct exchange {
     struct gate_verdict verdict;
     uint64_t start_ns, deadline_ns;
     struct upload upload;        /* instead of body, for BODY_FILE */
+    struct streaming streaming;  /* instead of reply */
     /* From here on exchange_create() clears only what must be: most of it is large. */
     struct route_match match;
     struct body body;

@@ -277,6 +277,7 @@ void http_loop_finish(struct http_loop *loop)
     take_incoming(loop);
     if (loop->mhd != NULL) {
         parking_take_finished(loop);
+        streaming_resume_all(loop);
         for (int i = 0; i < 4; i++)
             MHD_run(loop->mhd);          /* the answers that are ready go out */
         uv_poll_stop(&loop->mhd_events);

@@ -25,6 +25,7 @@ enum connection_state {
     CONNECTION_RECEIVING,         /* from the request line to the end of the body */
     CONNECTION_PARKED,            /* the reply comes later */
     CONNECTION_SENDING,
+    CONNECTION_STREAMING,         /* suspended until there is more to send */
     CONNECTION_CLOSING            /* shut down; libmicrohttpd will notice */
 };
 
@@ -64,6 +65,7 @@ struct http_server {
     atomic_bool drained;
     atomic_bool listening;
     _Atomic int64_t n_connections;        /* accepted and not closed */
+    _Atomic int n_streams;
     struct listener listeners[LISTENERS_MAX];
     int n_listeners;
     struct http_loop *loops;

@@ -13,4 +13,5 @@ server_libserver_a_SOURCES += \
 	server/http/raw_header.c server/http/raw_header.h \
 	server/http/request.c \
 	server/http/router.c server/http/router.h \
+	server/http/streaming.c server/http/streaming.h \
 	server/http/upload.c server/http/upload.h

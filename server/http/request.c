@@ -109,11 +109,14 @@ static enum MHD_Result send_reply(struct exchange *exchange)
 
     exchange->outcome.sent_bytes = exchange->reply.length;
     /* The exchange lives until libmicrohttpd has sent this. */
-    response = MHD_create_response_from_buffer(exchange->reply.length, exchange->reply.data,
-                                               MHD_RESPMEM_PERSISTENT);
+    response = exchange->streaming.active
+                   ? streaming_response(exchange)
+                   : MHD_create_response_from_buffer(exchange->reply.length, exchange->reply.data,
+                                                     MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
-    if (exchange->content_type[0] != '\0' && exchange->outcome.sent_bytes > 0)
+    if (exchange->content_type[0] != '\0' &&
+        (exchange->outcome.sent_bytes > 0 || exchange->streaming.active))
         MHD_add_response_header(response, "Content-Type", exchange->content_type);
     while (at != NULL && at < end && !exchange->headers.failed) {
         const char *value = at + strlen(at) + 1;
@@ -397,6 +400,7 @@ void request_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (exchange == NULL)
         return;
     *context = NULL;
+    streaming_finish(exchange);
     over = parking_lose(exchange);
     connection = exchange->connection;
     status = final_status(exchange, code);
