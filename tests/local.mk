@@ -7,13 +7,18 @@ AM_TESTS_ENVIRONMENT = INFERD='$(abs_top_builddir)/inferd'; PYTHONDONTWRITEBYTEC
 
 include tests/engine/local.mk
 include tests/engine/grad/local.mk
-include tests/engine/learn/local.mk
 include tests/fuzz/local.mk
 include tests/http/local.mk
 include tests/onnx/local.mk
-include tests/proto/local.mk
 include tests/server/local.mk
 include tests/train/local.mk
 include tests/server/learning/local.mk
+
+# These start no thread, so ThreadSanitizer has nothing to see in them; the daemon's own tests run proto
+# on its threads.
+if !SANITIZE_THREAD
+include tests/engine/learn/local.mk
+include tests/proto/local.mk
+endif
 
 dist_check_SCRIPTS += %D%/check_layering.sh
