@@ -5,5 +5,6 @@ engine_libengine_a_SOURCES += \
 	%D%/page_hinkley.c %D%/page_hinkley.h \
 	%D%/prequential.c %D%/prequential.h \
 	%D%/promotion.c %D%/promotion.h \
+	%D%/publish_policy.c %D%/publish_policy.h \
 	%D%/replay_buffer.c %D%/replay_buffer.h \
 	%D%/train_budget.c %D%/train_budget.h

@@ -116,6 +116,11 @@ bool learn_config_parse(const json_t *object, struct learn_config *config,
         return bad(err, "optimiser", "one of sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw");
     if (made.learning_rate > made.learning_rate_max)
         return bad(err, "learning_rate", "at most training.learning_rate_max");
+    if (made.publish_every == 0 && made.publish_ms == 0)
+        return bad(err, "publish_every", "1 or more where there is no training.publish_ms");
+    if (made.publish_every == 1 && made.publish_ms > 0)
+        return bad(err, "publish_every", "0 or more than 1 where there is training.publish_ms: at 1 "
+                                         "predictions see every update at once");
     *config = made;
     return true;
 }

@@ -38,6 +38,9 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, seed, 0, 9007199254740991, 0, "of dropout") \
     X(INT, checkpoint_updates, 1, 1000000, 512, "updates between checkpoints") \
     X(INT, keep_updates, 0, 1000000000, 1024, "newest updates that can be gone back to") \
+    X(INT, publish_every, 0, 1000000, 1, "updates until predictions see them; 0: after publish_ms") \
+    X(INT, publish_ms, 0, 86400000, 0, \
+      "milliseconds until predictions see an update, if publish_every does not come first") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

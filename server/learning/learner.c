@@ -78,10 +78,8 @@ static void commit(struct learner *learner, struct group *group)
         learner_latch(learner, &fault);
         problem_from_fault(&problem, &fault);
     } else {
-        good = learner_publish(learner, &problem);
+        good = learner_show(learner, &problem);
         learning_stats_add(stats, LEARNING_UPDATES, group->n_updates);
-        learning_stats_set(stats, LEARNING_GENERATION,
-                           (double)(learner->generation_base + (int64_t)learner->generation));
     }
     for (int i = 0; i < group->n_updates; i++) {
         struct learner_update *update = &group->updates[i];
@@ -207,13 +205,37 @@ static bool drop_late(struct learn_job *job)
     return true;
 }
 
+static bool is_closing(struct learner *learner)
+{
+    bool closing;
+
+    pthread_mutex_lock(&learner->lock);
+    closing = learner->closing;
+    pthread_mutex_unlock(&learner->lock);
+    return closing;
+}
+
+/* Sleeps until there is something to do. Holds the lock. */
+static void rest(struct learner *learner)
+{
+    uint64_t due_ns = learner_show_due_ns(learner);
+    const struct timespec due = {(time_t)(due_ns / 1000000000), (long)(due_ns % 1000000000)};
+
+    if (due_ns == UINT64_MAX)
+        pthread_cond_wait(&learner->wake, &learner->lock);
+    else
+        pthread_cond_timedwait(&learner->wake, &learner->lock, &due);
+}
+
+/* The next job; NULL when there is none now. `wait`: then something else is to be done, or it is over. */
 static struct learn_job *take(struct learner *learner, bool wait)
 {
     struct learn_job *job;
 
     pthread_mutex_lock(&learner->lock);
-    while (wait && learner->first == NULL && !learner->closing && !tap_waits(&learner->entry->tap))
-        pthread_cond_wait(&learner->wake, &learner->lock);
+    while (wait && learner->first == NULL && !learner->closing &&
+           !tap_waits(&learner->entry->tap) && clock_now_ns() < learner_show_due_ns(learner))
+        rest(learner);
     job = learner->first;
     if (job != NULL) {
         learner->first = job->next;
@@ -258,16 +280,22 @@ static void serve(struct learner *learner)
 
     problem_set(&problem, 507, "no_memory", "no memory to learn");
     pace_begin(&learner->pace, learner->pace.pace);
-    while ((job = take(learner, group == NULL || group->n_updates == 0)) != NULL ||
-           (group != NULL && group->n_updates > 0) || tap_waits(&learner->entry->tap)) {
-        if (job == NULL && group != NULL && group->n_updates > 0)
-            commit(learner, group);
-        else if (job == NULL)
-            learner_sample(learner);
-        else if (group == NULL)
+    for (;;) {
+        bool open = group != NULL && group->n_updates > 0;
+
+        job = take(learner, !open);
+        if (job != NULL && group == NULL)
             answer_problem(job, &problem);
-        else
+        else if (job != NULL)
             serve_one(learner, group, job);
+        else if (open)
+            commit(learner, group);
+        else if (clock_now_ns() >= learner_show_due_ns(learner))
+            learner_show_late(learner);
+        else if (tap_waits(&learner->entry->tap))
+            learner_sample(learner);
+        else if (is_closing(learner))
+            break;
     }
     free(group);
 }
@@ -313,6 +341,7 @@ static void *learner_main(void *arg)
 struct learner *learner_create(const struct learner_params *params)
 {
     struct learner *learner = calloc(1, sizeof(*learner));
+    pthread_condattr_t monotonic;
 
     if (learner == NULL)
         return NULL;
@@ -324,7 +353,10 @@ struct learner *learner_create(const struct learner_params *params)
     learner->last = &learner->first;
     learner->dir.fd = -1;
     pthread_mutex_init(&learner->lock, NULL);
-    pthread_cond_init(&learner->wake, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&learner->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&learner->opened, NULL);
     learner_tap_begin(learner);
     learner->state_path = strdup(params->state_path);

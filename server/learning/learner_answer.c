@@ -95,6 +95,7 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
         .model_version = job->entry->version,
         .generation = generation,
         .durable = durable,
+        .hidden = job->outcome.hidden,
         .loss = loss,
         .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
         .n_metrics = n_metrics,

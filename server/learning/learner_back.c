@@ -137,6 +137,7 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
                            learner->generation_base + (int64_t)update->row.first);
     if (rebuild(learner, &goal, &fault) != STORAGE_OK)
         return give_up(learner, &fault, problem);
+    learner->show = true;
     learner_fill_row(learner, update);
     learner_encode(job, NAN, NULL, 0, learner->generation_base + (int64_t)learner->generation, 1,
                    &update->answer);

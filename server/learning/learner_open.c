@@ -49,27 +49,11 @@ void learner_latch(struct learner *learner, const struct storage_fault *fault)
     learning_stats_set(stats_learning(learner->entry->stats), LEARNING_READ_ONLY, 1);
 }
 
-bool learner_publish(struct learner *learner, struct problem *problem)
-{
-    struct engine_error err = {0};
-    int64_t old;
-    struct weights *from = model_entry_weights(learner->entry, &old), *weights;
-
-    weights = trainer_publish(learner->trainer, from, &err);
-    weights_unref(from);
-    if (weights == NULL) {
-        problem_from_engine(problem, &err);
-        return false;
-    }
-    model_entry_publish(learner->entry, weights,
-                        learner->generation_base + (int64_t)learner->generation);
-    return true;
-}
-
 bool learner_open(struct learner *learner, struct problem *problem)
 {
     weights_unref(model_entry_weights(learner->entry, &learner->generation_base));
     learner_watch_begin(learner);
+    learner_publish_begin(learner);
     if (!learner_load(learner, problem))
         return false;
     if (!learner_was_stored(learner))

@@ -7,6 +7,7 @@
 #include "engine/learn/adwin.h"
 #include "engine/learn/page_hinkley.h"
 #include "engine/learn/prequential.h"
+#include "engine/learn/publish_policy.h"
 #include "engine/train/evaluation.h"
 #include "engine/train/trainer.h"
 #include "server/learning/checkpoint.h"
@@ -56,6 +57,8 @@ struct learner {
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
     struct pace_runner pace;
+    struct publish_policy policy;
+    bool show;                     /* an update of the open group is to be seen */
     struct prequential *prequential;   /* from the first update on */
     struct adwin adwin;
     struct page_hinkley page_hinkley;
@@ -74,9 +77,20 @@ struct learner_update {
 /* learner_open.c */
 bool learner_open(struct learner *learner, struct problem *problem);
 void learner_close(struct learner *learner);
-bool learner_publish(struct learner *learner, struct problem *problem);
 void learner_latch(struct learner *learner, const struct storage_fault *fault);
 void problem_from_fault(struct problem *problem, const struct storage_fault *fault);
+
+/* learner_publish.c: when predictions see what has been learnt. */
+void learner_publish_begin(struct learner *learner);
+/* One more update has been computed. True: predictions see it as soon as it is durable. */
+bool learner_publish_plan(struct learner *learner);
+/* All that is durable, now. */
+bool learner_publish(struct learner *learner, struct problem *problem);
+/* After a commit: if one of its updates is to be seen. */
+bool learner_show(struct learner *learner, struct problem *problem);
+/* When what waits must be seen at the latest (UINT64_MAX: no such time), and that. */
+uint64_t learner_show_due_ns(const struct learner *learner);
+void learner_show_late(struct learner *learner);
 
 /* learner_file.c */
 /* The bytes of the model's file and the model, with a trainer on it. */

@@ -128,6 +128,7 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
         !take_step(learner, job, rate, &result, problem))
         return false;
     n_metrics = learner_watch(learner, job, &result, metrics);
+    job->outcome.hidden = !learner_publish_plan(learner);
     learner_encode(job, result.loss, metrics, n_metrics,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
     job->outcome.examples = result.examples;

@@ -25,6 +25,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_file.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
+	server/learning/learner_publish.c \
 	server/learning/learner_recover.c \
 	server/learning/learner_step.c \
 	server/learning/learner_store.c \

@@ -22,6 +22,8 @@
       "Norm of the newest update's gradient, before clipping.") \
     X(LOSS, "inferd_learning_loss", GAUGE, \
       "Mean loss over the last 1000 examples, each judged before it was learnt.") \
+    X(NEWEST, "inferd_learning_newest_generation", GAUGE, \
+      "The newest durable generation; predictions may not see it yet.") \
     X(READ_ONLY, "inferd_learning_read_only", GAUGE, \
       "1 when updates are refused until a restart or a repair.")
 #define LEARNING_MAP_U(X) \

@@ -110,5 +110,55 @@ class Requests(unittest.TestCase):
             self.assertEqual({**again, "parameters": None}, {**first, "parameters": None})
 
 
+def metrics(service):
+    """The learning series by name (and labels but for model and version)."""
+    found = {}
+    for line in service.daemon.get("/metrics").body.decode().splitlines():
+        if line.startswith("inferd_learning"):
+            name, value = line.rsplit(" ", 1)
+            found[name.replace('{model="digits",version="1"}', "").replace('model="digits",version="1",', "")] = float(value)
+    return found
+
+
+class Publishing(unittest.TestCase):
+    def teach(self, service, k):
+        """The generation, and whether predictions see it."""
+        status, answer, headers = service.teach(IMAGES[k:k + 1], LABELS[k:k + 1])
+        self.assertEqual(status, 200, answer)
+        self.assertTrue(answer["parameters"]["durable"])
+        return answer["parameters"]["generation"], answer["parameters"].get("published", True)
+
+    def test_every_so_many(self):
+        with Service({"learning_rate": 0.05, "publish_every": 3}) as service:
+            live = []
+            for k in range(7):
+                seen = self.teach(service, k)
+                self.assertEqual(seen, (k + 2, k % 3 == 2))
+                live.append(service.predict(IMAGES[:1])[1])
+            self.assertEqual(live, [1, 1, 4, 4, 4, 7, 7])
+            self.assertEqual(metrics(service)["inferd_learning_generation"], 7)
+            self.assertEqual(metrics(service)["inferd_learning_newest_generation"], 8)
+            before = service.predict(IMAGES[:4])
+            status, answer, _ = service.teach(IMAGES[:1], LABELS[:1], {"If_Match": '"8"'})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(service.predict(IMAGES[:4]), before)
+            # What was acknowledged is there after a crash, and seen.
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:1])[1], 9)
+            # Going back is seen at once.
+            status, answer, _ = service.call("POST", "/rollback", {"generation": 7})
+            self.assertEqual((status, answer["parameters"].get("published", True)), (200, True))
+            self.assertEqual(service.predict(IMAGES[:4]), (before[0], 10))
+
+    def test_after_a_time(self):
+        with Service({"learning_rate": 0.05, "publish_every": 0, "publish_ms": 300}) as service:
+            self.assertEqual(self.teach(service, 0), (2, False))
+            self.assertEqual(self.teach(service, 1), (3, False))
+            self.assertTrue(wait_until(lambda: service.predict(IMAGES[:1])[1] == 3, 10))
+            self.assertEqual(self.teach(service, 2), (4, False))
+            self.assertTrue(wait_until(lambda: service.predict(IMAGES[:1])[1] == 4, 10))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -21,6 +21,10 @@ static const struct {
     {"{\"training\":{\"loss\":\"\\u00e9\"}}", "training.loss must be one of"},
     {"{\"training\":{\"loss\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}",
      "training.loss must be a name"},
+    {"{\"training\":{\"publish_every\":8,\"publish_ms\":100}}", NULL},
+    {"{\"training\":{\"publish_every\":0,\"publish_ms\":100}}", NULL},
+    {"{\"training\":{\"publish_every\":0}}", "publish_every must be 1 or more where"},
+    {"{\"training\":{\"publish_ms\":100}}", "publish_every must be 0 or more than 1 where"},
     {"{\"training\":{\"momentum\":1}}", "training.momentum must be a number from 0 to 0.9999"},
 };
 
