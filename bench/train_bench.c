@@ -41,7 +41,7 @@ static double now(void)
 
 static void load(struct bench *bench, char **arguments)
 {
-    const struct model_options load = {.optimise = false};
+    const struct model_options load = {.for_training = getenv("INFERD_BENCH_PLAIN") == NULL};
     struct trainer_options options = trainer_options_default();
     struct trainer_loss loss = {.axis_by_head = true};
     int threads = atoi(arguments[2]);

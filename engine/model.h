@@ -16,6 +16,8 @@ struct weights;
 
 struct model_options {
     bool optimise;                 /* fuse, fold, pack; off only for tests and `inferd inspect` */
+    bool for_training;             /* instead: fuse only what has a derivative, so that a trainer or a
+                                      tape can take the model; counts where `optimise` is off */
     bool inference_mode;           /* Dropout and BatchNormalization never train, whatever the file
                                       says; off only for conformance tests */
     size_t memory_bytes_max;       /* for the file, the graph and all weights; 0: no bound */

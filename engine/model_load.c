@@ -38,6 +38,8 @@ static enum engine_status build(struct loading *loading, const void *bytes, size
         status = loading->options->rewrite(loading->graph, loading->options->rewrite_arg, err);
     if (status == ENGINE_OK && loading->options->optimise)
         status = optimise_graph(loading->graph, err);
+    else if (status == ENGINE_OK && loading->options->for_training)
+        status = optimise_for_training(loading->graph, err);
     return status;
 }
 

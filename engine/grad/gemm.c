@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gradient of Gemm: Y = alpha A B + beta C, where A and B stand for the operands after transposing.
+ * Gradients of Gemm and inferd.Dense: Y = alpha A B + beta C, where A and B stand for the operands after
+ * transposing and the leading dimensions of Dense's A and Y are one.
  * dA = alpha dY B^T, dB = alpha A^T dY, dC = beta dY summed where C was broadcast. */
 #include "engine/grad/families.h"
 #include "engine/grad/save.h"
@@ -18,15 +19,24 @@ struct matrix {
     bool transposed;               /* the other way round than the product wants it */
 };
 
+static int64_t rows_of(const struct tensor *tensor)
+{
+    return shape_product(&tensor->shape, 0, tensor->shape.rank - 1);
+}
+
+static int64_t columns_of(const struct tensor *tensor)
+{
+    return tensor->shape.dims[tensor->shape.rank - 1];
+}
+
 static void multiply(const struct grad_call *call, float alpha, struct matrix a, struct matrix b,
                      int input)
 {
     const struct tensor *to = call->in_grads[input];
-    const int64_t *a_dims = a.tensor->shape.dims, *b_dims = b.tensor->shape.dims;
     const struct gemm_form form = {
-        .trans_a = a.transposed, .trans_b = b.transposed, .m = to->shape.dims[0],
-        .n = to->shape.dims[1], .k = a_dims[!a.transposed], .lda = a_dims[1], .ldb = b_dims[1],
-        .ldc = to->shape.dims[1]};
+        .trans_a = a.transposed, .trans_b = b.transposed, .m = rows_of(to), .n = columns_of(to),
+        .k = a.transposed ? rows_of(a.tensor) : columns_of(a.tensor), .lda = columns_of(a.tensor),
+        .ldb = columns_of(b.tensor), .ldc = columns_of(to)};
 
     gemm_split_f32(call->pool, &form, alpha, a.tensor->data, b.tensor->data,
                    call->accumulate[input] ? 1.0f : 0.0f, to->data);
@@ -69,6 +79,8 @@ static enum engine_status gemm_backward(const struct grad_call *call, struct eng
 
 const struct grad_def grads_gemm[] = {
     {.domain = "", .name = "Gemm", .inputs = 7, .save_inputs = 3, .prepare = save_crosswise,
+     .backward = gemm_backward},
+    {.domain = "inferd", .name = "Dense", .inputs = 7, .save_inputs = 3, .prepare = save_crosswise,
      .backward = gemm_backward},
     {0},
 };

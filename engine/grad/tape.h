@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/grad/tape.h - forward and backward over one model at one set of input shapes.
  *
- * A tape is a plan of the unoptimised model (load it with optimise = false) that keeps what the
+ * A tape is a plan of a model loaded for training or unoptimised that keeps what the
  * backward pass reads, and the steps of the backward pass: reverse-mode differentiation over a static
  * list of steps (Griewank & Walther, Evaluating Derivatives, ch. 3). Memory of both passes is planned
  * together and taken once. The loss is the caller's: forward() yields the target values, the

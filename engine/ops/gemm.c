@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gemm of any two matrices. One with constant weights becomes inferd.PackedGemm when a model is
- * optimised: see engine/ops/packed_gemm.c. */
+ * Gemm of any two matrices, and inferd.Dense (x, w, bias) [transB]: one over the last dimension of x,
+ * however many rows that has, with a row to add. One with constant weights becomes inferd.PackedGemm
+ * when a model is optimised (engine/ops/packed_gemm.c), Dense when it is to learn. */
 #include "engine/op.h"
 #include "engine/ops/families.h"
 #include "engine/ops/product.h"
@@ -55,6 +56,29 @@ static enum engine_status gemm_infer(struct op_infer *infer, struct engine_error
         infer->scratch_bytes = sizeof(float) * (size_t)(shape_elements(&a->shape) +
                                                         shape_elements(&b->shape) +
                                                         shape_elements(out));
+    return ENGINE_OK;
+}
+
+static enum engine_status dense_infer(struct op_infer *infer, struct engine_error *err)
+{
+    const struct gemm_params *params = infer->params;
+    const struct shape *x = &infer->inputs[0].shape, *w = &infer->inputs[1].shape;
+    struct shape *out = &infer->outputs[0].shape;
+    char text_x[SHAPE_TEXT_MAX], text_w[SHAPE_TEXT_MAX];
+    int64_t columns;
+
+    if (x->rank < 1 || w->rank != 2 || x->dims[x->rank - 1] != w->dims[params->trans_b])
+        return op_fail(infer->node, err, "shapes %s and %s do not multiply",
+                       shape_text(x, text_x, sizeof(text_x)), shape_text(w, text_w, sizeof(text_w)));
+    columns = w->dims[!params->trans_b];
+    if (infer->n_inputs > 2 && infer->inputs[2].dtype != DTYPE_NONE &&
+        (infer->inputs[2].shape.rank != 1 || infer->inputs[2].shape.dims[0] != columns))
+        return op_fail(infer->node, err, "a bias of shape %s for %lld columns",
+                       shape_text(&infer->inputs[2].shape, text_x, sizeof(text_x)), (long long)columns);
+    infer->outputs[0].dtype = DTYPE_F32;
+    *out = *x;
+    out->dims[out->rank - 1] = columns;
+    infer->flops = op_flops(shape_product(x, 0, x->rank - 1), columns, x->dims[x->rank - 1]);
     return ENGINE_OK;
 }
 
@@ -154,10 +178,12 @@ static enum engine_status gemm_run(const struct op_call *call, struct engine_err
     const struct tensor *a = call->inputs[0], *b = call->inputs[1];
     struct tensor *out = call->outputs[0];
     struct addend c = addend_of(call->n_inputs > 2 ? call->inputs[2] : NULL);
+    const int64_t columns = out->shape.dims[out->shape.rank - 1];
     struct gemm_form form = {.trans_a = params->trans_a, .trans_b = params->trans_b,
-                             .m = out->shape.dims[0], .n = out->shape.dims[1],
-                             .k = a->shape.dims[!params->trans_a], .lda = a->shape.dims[1],
-                             .ldb = b->shape.dims[1], .ldc = out->shape.dims[1]};
+                             .m = shape_product(&out->shape, 0, out->shape.rank - 1), .n = columns,
+                             .k = b->shape.dims[params->trans_b],
+                             .lda = a->shape.dims[a->shape.rank - 1], .ldb = b->shape.dims[1],
+                             .ldc = columns};
 
     (void)err;
     if (is_half(out->dtype)) {
@@ -183,5 +209,8 @@ const struct op_def ops_gemm[] = {
     {.domain = "", .name = "Gemm", .since = 11, .inputs_min = 2, .inputs_max = 3, .outputs_min = 1,
      .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = PRODUCT_DTYPES,
      .params_size = sizeof(struct gemm_params), .init = gemm_init, .infer = gemm_infer, .run = gemm_run},
+    {.domain = "inferd", .name = "Dense", .since = 1, .inputs_min = 2, .inputs_max = 3,
+     .outputs_min = 1, .outputs_max = 1, .flags = OP_PARALLEL, .dtypes = DTYPE_BIT(DTYPE_F32),
+     .params_size = sizeof(struct gemm_params), .init = gemm_init, .infer = dense_infer, .run = gemm_run},
     {0},
 };

@@ -4,6 +4,7 @@ engine_libengine_a_SOURCES += \
 	%D%/fold_norm.c \
 	%D%/fuse_attention.c \
 	%D%/fuse_bottleneck.c \
+	%D%/fuse_dense.c \
 	%D%/fuse_epilogue.c \
 	%D%/fuse_gelu.c \
 	%D%/fuse_layer_norm.c \

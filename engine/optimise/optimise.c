@@ -12,6 +12,11 @@ static bool (*const passes[])(struct graph *graph) = {
     optimise_fuse_bottleneck,
 };
 
+static bool (*const training_passes[])(struct graph *graph) = {
+    optimise_fuse_layer_norm, optimise_fuse_gelu,  optimise_fuse_swish,
+    optimise_fuse_dense,      optimise_remove_dead,
+};
+
 /* Depth is bounded by the reader. */
 static bool optimise_bodies(const struct node *node);
 
@@ -40,9 +45,23 @@ static bool optimise_bodies(const struct node *node)
     return true;
 }
 
-enum engine_status optimise_graph(struct graph *graph, struct engine_error *err)
+static enum engine_status finish(struct graph *graph, bool fits, struct engine_error *err)
 {
-    if (!run_passes(graph))
+    if (!fits)
         return engine_error_set(err, ENGINE_NO_MEMORY, "graph is larger than its memory budget");
     return graph_resolve(graph, err);
+}
+
+enum engine_status optimise_graph(struct graph *graph, struct engine_error *err)
+{
+    return finish(graph, run_passes(graph), err);
+}
+
+enum engine_status optimise_for_training(struct graph *graph, struct engine_error *err)
+{
+    bool fits = true;
+
+    for (size_t i = 0; i < sizeof(training_passes) / sizeof(training_passes[0]) && fits; i++)
+        fits = training_passes[i](graph);
+    return finish(graph, fits, err);
 }

@@ -18,6 +18,10 @@
  * graph_seal(); resolves what it adds. */
 enum engine_status optimise_graph(struct graph *graph, struct engine_error *err);
 
+/* Those alone whose results have derivatives, for a model that learns; every constant that is a weight
+ * stays one. On the graph and not on its bodies. */
+enum engine_status optimise_for_training(struct graph *graph, struct engine_error *err);
+
 /* Turns off what a file does while training only: before graph_resolve(), bodies too. False when the arena
  * is used up. */
 bool optimise_inference_mode(struct graph *graph);
@@ -30,6 +34,7 @@ bool optimise_fold_norm(struct graph *graph);          /* BatchNormalization int
 bool optimise_fuse_layer_norm(struct graph *graph);    /* spelled out in ReduceMean, Sub, ... */
 bool optimise_fuse_gelu(struct graph *graph);          /* spelled out in Erf or Tanh */
 bool optimise_fuse_swish(struct graph *graph);         /* x Sigmoid(x), x HardSigmoid(x) */
+bool optimise_fuse_dense(struct graph *graph);         /* MatMul and bias, while weights move */
 bool optimise_pack_gemm(struct graph *graph);          /* MatMul, Gemm with constant weights */
 bool optimise_fuse_attention(struct graph *graph);     /* two products around a Softmax */
 bool optimise_pack_recurrent(struct graph *graph);     /* RNN, GRU, LSTM likewise */

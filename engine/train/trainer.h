@@ -71,9 +71,10 @@ struct trainer_options {
 /* SGD of rate 0.01, everything learns, in place. */
 struct trainer_options trainer_options_default(void);
 
-/* `model` was loaded with optimise = false (a reference is taken); `pool` is borrowed, may be NULL.
- * Strings and lists in `options` are copied. NULL sets `err`: BAD_INPUT names the option, output or
- * pattern that does not fit; UNSUPPORTED what cannot be trained; OVER_BUDGET has both numbers. */
+/* `model` was loaded without `optimise`, best with `for_training` (a reference is taken); `pool` is
+ * borrowed, may be NULL. Strings and lists in `options` are copied. NULL sets `err`: BAD_INPUT names the
+ * option, output or pattern that does not fit; UNSUPPORTED what cannot be trained; OVER_BUDGET has both
+ * numbers. */
 struct trainer *trainer_create(struct model *model, const struct trainer_options *options,
                                struct pool *pool, struct engine_error *err);
 void trainer_destroy(struct trainer *trainer);

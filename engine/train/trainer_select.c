@@ -21,6 +21,7 @@ static const struct {
     {"BatchNormalization", 1u << 1 | 1u << 2},
     {"Conv", 1u << 1 | 1u << 2},
     {"ConvTranspose", 1u << 1 | 1u << 2},
+    {"Dense", 1u << 1 | 1u << 2},  /* of domain inferd */
     {"Einsum", UINT32_MAX},
     {"GRU", 1u << 1 | 1u << 2 | 1u << 3},
     {"Gather", 1u << 0},
@@ -61,7 +62,8 @@ static bool is_float_constant(const struct graph *graph, int id)
 static uint32_t weight_inputs(const struct node *node)
 {
     for (size_t i = 0; i < sizeof(weighted) / sizeof(weighted[0]); i++)
-        if (strcmp(weighted[i].op_type, node->op_type) == 0 && node->domain[0] == '\0')
+        if (strcmp(weighted[i].op_type, node->op_type) == 0 &&
+            (node->domain[0] == '\0' || strcmp(node->domain, "inferd") == 0))
             return weighted[i].inputs;
     return 0;
 }

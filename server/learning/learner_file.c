@@ -102,6 +102,7 @@ bool learner_make_trainer(struct learner *learner, struct problem *problem)
 static bool make_model(struct learner *learner, struct problem *problem)
 {
     const struct model_options options = {
+        .for_training = true,
         .inference_mode = true,
         .memory_bytes_max = (size_t)learner->options->model_bytes_max,
         .plan_bytes_max = (size_t)learner->options->plan_bytes_max,

@@ -303,7 +303,7 @@ static bool standardise(struct train_session *session, const char *how, struct p
 static bool load_model(struct train_session *session, const struct train_options *options,
                        const struct train_material *material, struct problem *problem)
 {
-    struct model_options load = {.optimise = false, .keep_source = true};
+    struct model_options load = {.for_training = true, .keep_source = true};
     struct engine_error err = {0};
 
     if (options->lora > 0) {

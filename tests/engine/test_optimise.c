@@ -318,6 +318,38 @@ static const struct row {
      "LSTM"},
 };
 
+/* The same, of a graph that is to learn. */
+static const struct row training_rows[] = {
+    {"Dense", "in x f32[N,5]; const w f32[5,7] ~; y = MatMul(x,w); out y", "Dense"},
+    {"Dense, bias on either side",
+     "in x f32[N,3,5]; const w f32[5,7] ~; const b f32[7] ~; const v f32[7,7] ~; m = MatMul(x,w);"
+     "a = Add(b,m); n = MatMul(a,v); y = Add(n,b); out y",
+     "Dense Dense"},
+    {"Dense, weights transposed",
+     "in x f32[N,5]; const w f32[7,5] ~; const b f32[7] ~; t = Transpose(w) perm=1,0;"
+     "m = MatMul(x,t); y = Add(m,b); out y",
+     "Dense"},
+    {"Dense of one row", "in x f32[5]; const w f32[5,7] ~; const b f32[7] ~; m = MatMul(x,w);"
+     "y = Add(m,b); out y", "Dense"},
+    {"weights computed of others",
+     "in x f32[N,5]; const w f32[5,7] ~; const v f32[5,7] ~; s = Mul(w,v); y = MatMul(x,s); out y",
+     "MatMul"},
+    {"a residual is no bias",
+     "in x f32[N,7]; const w f32[7,7] ~; m = MatMul(x,w); y = Add(m,x); out y", "Dense Add"},
+    {"a bias of other rank is none",
+     "in x f32[N,5]; const w f32[5,7] ~; const b f32[1,7] ~; m = MatMul(x,w); y = Add(m,b); out y",
+     "Dense Add"},
+    {"a product that others read too",
+     "in x f32[N,5]; const w f32[5,7] ~; const b f32[7] ~; m = MatMul(x,w); y = Add(m,b); out y; out m",
+     "Dense Add"},
+    {"products of values stay", "in x f32[N,5]; in z f32[5,4]; y = MatMul(x,z); out y", "MatMul"},
+    {"Dropout stays while training", "in x f32[N,5]; y = Dropout(x); out y", "Dropout"},
+    {"Gelu while training",
+     "in x f32[N,5]; const r f32[] 1.4142135; const one f32[] 1; const h f32[] 0.5;"
+     "d = Div(x,r); e = Erf(d); s = Add(e,one); m = Mul(x,s); y = Mul(m,h); out y",
+     "Gelu"},
+};
+
 /* The text with numbers in the place of each "~". */
 static const char *with_numbers(const char *text, uint64_t *seed)
 {
@@ -347,7 +379,9 @@ static const char *with_numbers(const char *text, uint64_t *seed)
     return out;
 }
 
-static struct model *make_model(const char *text, bool optimise)
+typedef enum engine_status rewrite_fn(struct graph *graph, struct engine_error *err);
+
+static struct model *make_model(const char *text, rewrite_fn *rewrite)
 {
     struct arena *arena = arena_create((size_t)1 << 28);
     struct graph *graph = graph_case(arena, NULL, text);
@@ -355,8 +389,8 @@ static struct model *make_model(const char *text, bool optimise)
     struct model *model;
 
     ck_assert_msg(graph_resolve(graph, &err) == ENGINE_OK, "%s: %s", text, err.text);
-    if (optimise)
-        ck_assert_msg(optimise_graph(graph, &err) == ENGINE_OK, "%s: %s", text, err.text);
+    if (rewrite != NULL)
+        ck_assert_msg(rewrite(graph, &err) == ENGINE_OK, "%s: %s", text, err.text);
     model = graph_case_try(arena, graph, NULL, &err);
     ck_assert_msg(model != NULL, "%s: %s", text, err.text);
     return model;
@@ -444,12 +478,12 @@ static void compare(const struct row *row, int64_t batch, const struct tensor *p
     }
 }
 
-START_TEST(optimised_graph_is_smaller_and_equal)
+static void check_row(const struct row *row, rewrite_fn *rewrite)
 {
-    const struct row *row = &rows[_i];
     uint64_t seed = test_seed();
     const char *text = with_numbers(row->text, &seed);
-    struct model *plain = make_model(text, false), *fast = make_model(text, true);
+    struct model *plain = make_model(text, NULL);
+    struct model *fast = make_model(text, rewrite);
     struct pool *pool = pool_create(THREADS, 10);
 
     ck_assert_msg(strcmp(steps_of(fast), row->steps) == 0, "%s: runs %s", row->name, steps_of(fast));
@@ -476,6 +510,17 @@ START_TEST(optimised_graph_is_smaller_and_equal)
     model_unref(fast);
     pool_destroy(pool);
 }
+
+START_TEST(optimised_graph_is_smaller_and_equal)
+{
+    check_row(&rows[_i], optimise_graph);
+}
+END_TEST
+
+START_TEST(graph_for_training_is_smaller_and_equal)
+{
+    check_row(&training_rows[_i], optimise_for_training);
+}
 END_TEST
 
 Suite *make_suite(void)
@@ -485,6 +530,8 @@ Suite *make_suite(void)
 
     tcase_add_loop_test(tc, optimised_graph_is_smaller_and_equal, 0,
                         (int)(sizeof(rows) / sizeof(rows[0])));
+    tcase_add_loop_test(tc, graph_for_training_is_smaller_and_equal, 0,
+                        (int)(sizeof(training_rows) / sizeof(training_rows[0])));
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -77,7 +77,7 @@ static void take_batch(const struct tensor *all, int step, struct tensor *ret)
 static struct trainer *make_trainer(const struct curve *curve, const struct network *network)
 {
     struct trainer_options options = trainer_options_default();
-    const struct model_options load = {.optimise = false};
+    const struct model_options load = {.for_training = true};
     struct engine_error err = {0};
     struct model *model = model_load_file(network->file, &load, &err);
     struct trainer *trainer;

@@ -109,9 +109,9 @@ static const struct tensor *constant_of(const struct run *run, int slot)
     return run->graph->values[run->graph->weight_values[slot]].constant;
 }
 
-static void start(struct run *run)
+static void start(struct run *run, bool fused)
 {
-    const struct model_options load = {.optimise = false};
+    const struct model_options load = {.for_training = fused};
     struct tape_options options = {.n_trainable = run->last - run->first, .trainable = run->slots,
                                    .frozen_norm = !cases[run->first].training};
     struct shape shapes[OPERANDS_MAX];
@@ -189,14 +189,14 @@ static void check_row(const struct expected *e, const float *grad, int64_t count
     }
 }
 
-START_TEST(equals_pytorch)
+static void check_group(int group, bool fused)
 {
     struct run run = {0};
 
-    for (int group = 0; group < _i; group++)
+    for (; group > 0; group--)
         run.first = group_end(run.first);
     run.last = group_end(run.first);
-    start(&run);
+    start(&run, fused);
     compute(&run);
     for (int k = 0; k < run.last - run.first; k++) {
         ck_assert_msg(tape_reaches(run.tape, k), "%s: '%s' has no gradient", cases[run.first].network,
@@ -209,6 +209,12 @@ START_TEST(equals_pytorch)
         free(run.inputs[i].data);
     tape_destroy(run.tape);
     model_unref(run.model);
+}
+
+START_TEST(equals_pytorch)
+{
+    check_group(_i, false);
+    check_group(_i, true);
 }
 END_TEST
 

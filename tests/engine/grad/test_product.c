@@ -50,6 +50,19 @@ static const struct grad_case cases[] = {
     GRAD_ROW("Gemm, C and A are one",
      "const a f32[3,3] ~; const b f32[3,3] ~; y = Gemm(a,b,a) beta=0.5; out y"),
 
+#define DENSE_ROW(title, text) {.name = title, .graph = text, .by_tape = true}
+    DENSE_ROW("Dense", "const a f32[3,4] ~; const b f32[4,5] ~; y = inferd.Dense(a,b); out y"),
+    DENSE_ROW("Dense, a bias",
+     "const a f32[2,3,4] ~; const b f32[4,5] ~; const c f32[5] ~; y = inferd.Dense(a,b,c); out y"),
+    DENSE_ROW("Dense, transposed",
+     "const a f32[2,2,3,4] ~; const b f32[5,4] ~; const c f32[5] ~; y = inferd.Dense(a,b,c) transB=1; out y"),
+    DENSE_ROW("Dense of one row, x alone",
+     "const a f32[4] ~; const _b f32[4,5] ~; const _c f32[5] ~; y = inferd.Dense(a,_b,_c); out y"),
+    DENSE_ROW("Dense, weights alone",
+     "const _a f32[3,4] ~; const b f32[4,5] ~; const _c f32[5] ~; y = inferd.Dense(_a,b,_c); out y"),
+    DENSE_ROW("Dense, tied",
+     "const a f32[3,3] ~; b = inferd.Dense(a,a) transB=1; y = inferd.Dense(b,a); out y"),
+
 #define EINSUM_1(equation, a) \
     GRAD_ROW("Einsum " equation, "const a f32" a " ~; y = Einsum(a) equation='" equation "'; out y")
 #define EINSUM_2(equation, a, b) \
