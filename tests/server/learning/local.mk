@@ -23,6 +23,8 @@ check_PROGRAMS += %D%/test_recovery
 %C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_recovery_LDADD = $(SERVER_TEST_LIBS)
 
+# Thousands of short lives in processes of one thread each: nothing for ThreadSanitizer.
+if !SANITIZE_THREAD
 check_PROGRAMS += %D%/test_storage_faults
 %C%_test_storage_faults_SOURCES = %D%/test_storage_faults.c $(LEARNING_CASE) \
 	tests/support/fault_calls.c tests/support/fault_calls.h \
@@ -34,6 +36,7 @@ check_PROGRAMS += %D%/test_storage_damage
 %C%_test_storage_damage_SOURCES = %D%/test_storage_damage.c $(LEARNING_CASE)
 %C%_test_storage_damage_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_storage_damage_LDADD = $(SERVER_TEST_LIBS)
+endif
 
 EXTRA_DIST += %D%/data %D%/mutate.py
 check_PROGRAMS += %D%/test_checkpoint
