@@ -33,6 +33,11 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_watch.c \
 	server/learning/learning.c server/learning/learning.h \
 	server/learning/pace.c server/learning/pace.h \
+	server/learning/prediction_log.c server/learning/prediction_log.h \
+	server/learning/prediction_record.c server/learning/prediction_record.h \
+	server/learning/prediction_store.c server/learning/prediction_store.h \
+	server/learning/prediction_store_open.c \
+	server/learning/prediction_store_private.h \
 	server/learning/recovery.c server/learning/recovery.h \
 	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \

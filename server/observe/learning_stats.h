@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * server/observe/learning_stats.h - the numbers of one model version that learns. Written by its learner's
- * thread, read by /metrics; part of struct model_stats. */
+ * thread and its prediction log's, read by /metrics; part of struct model_stats. */
 #ifndef SERVER_OBSERVE_LEARNING_STATS_H
 #define SERVER_OBSERVE_LEARNING_STATS_H
 
@@ -17,9 +17,24 @@
     X(DRIFT, "inferd_learning_drift_total", COUNTER, \
       "Times that ADWIN or Page-Hinkley saw the loss of new examples change.") \
     X(EXAMPLES, "inferd_learning_examples_total", COUNTER, "Examples learnt.") \
+    X(FEEDBACK_ACCURACY, "inferd_learning_feedback_accuracy", GAUGE, \
+      "Share of right classes over the last 1000 labels that came late, as predicted then.") \
+    X(FEEDBACK_EXAMPLES, "inferd_learning_feedback_examples_total", COUNTER, \
+      "Examples learnt from labels that came late.") \
+    X(FEEDBACK_LOSS, "inferd_learning_feedback_loss", GAUGE, \
+      "Mean loss over the last 1000 labels that came late, of what was predicted then.") \
     X(GENERATION, "inferd_learning_generation", GAUGE, "The generation that serves.") \
     X(GRADIENT_NORM, "inferd_learning_gradient_norm", GAUGE, \
       "Norm of the newest update's gradient, before clipping.") \
+    X(LOG_BYTES, "inferd_learning_log_bytes", GAUGE, \
+      "Bytes of the log of predictions that wait for their labels.") \
+    X(LOG_LOST, "inferd_learning_log_lost_total", COUNTER, \
+      "Predictions that were to be logged, but could not be written.") \
+    X(LOG_PREDICTIONS, "inferd_learning_log_predictions", GAUGE, \
+      "Predictions in the log, with those whose label has come.") \
+    X(LOG_REFUSED, "inferd_learning_log_refused_total", COUNTER, \
+      "Predictions that were not logged, as the answer said: too many waited, or writing failed.") \
+    X(LOGGED, "inferd_learning_logged_total", COUNTER, "Predictions written to the log.") \
     X(LOSS, "inferd_learning_loss", GAUGE, \
       "Mean loss over the last 1000 examples, each judged before it was learnt.") \
     X(NEWEST, "inferd_learning_newest_generation", GAUGE, \

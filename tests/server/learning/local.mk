@@ -18,6 +18,11 @@ check_PROGRAMS += %D%/test_pace
 %C%_test_pace_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_pace_LDADD = $(SERVER_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_prediction_log
+%C%_test_prediction_log_SOURCES = %D%/test_prediction_log.c $(LEARNING_CASE)
+%C%_test_prediction_log_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_prediction_log_LDADD = $(SERVER_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_recovery
 %C%_test_recovery_SOURCES = %D%/test_recovery.c %D%/recovery_case.h $(LEARNING_CASE)
 %C%_test_recovery_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
