@@ -3,6 +3,7 @@
 
 #include "engine/kernels/convert.h"
 #include "engine/train/evaluation_classes.h"
+#include "engine/train/evaluation_labels.h"
 #include "engine/train/evaluation_ranking.h"
 #include "engine/train/evaluation_sums.h"
 
@@ -13,25 +14,16 @@
 
 enum { DEFAULT_BINS = 15, BINS_MAX = 10000 };
 
-/* Every score, for metrics of order. */
-struct kept {
-    double *scores;  /* `width` for each row */
-    double *weights;
-    int32_t *targets;
-    int64_t n, capacity;
-    int width;
-    bool full; /* there were more than the option allows: nothing is kept any more */
-};
-
 struct evaluation {
     struct evaluation_options options;
-    int classes; /* 2 for a binary task; 0 for values */
+    int classes; /* 2 for a binary task; 0 for labels and values */
     int64_t rows;
     double top_k_hits;
     struct class_counts counts;
     struct probability_sums probabilities;
+    struct label_sums labels;
     struct value_sums values;
-    struct kept kept;
+    struct ranking ranking;
     double *row, *targets; /* one row in double: as many as there are classes or values */
 };
 
@@ -55,6 +47,8 @@ static bool allocate(struct evaluation *evaluation)
         return false;
     if (options->task == EVALUATION_VALUES)
         return value_sums_init(&evaluation->values, options->outputs);
+    if (options->task == EVALUATION_LABELS)
+        return label_sums_init(&evaluation->labels, options->outputs);
     return class_counts_init(&evaluation->counts, evaluation->classes,
                              evaluation->classes <= EVALUATION_CONFUSION_MAX) &&
            probability_sums_init(&evaluation->probabilities, options->calibration_bins);
@@ -73,6 +67,10 @@ struct evaluation *evaluation_create(const struct evaluation_options *options,
                          options->outputs);
         return NULL;
     }
+    if (options->ignores && options->task == EVALUATION_LABELS) {
+        engine_error_set(err, ENGINE_BAD_INPUT, "an evaluation of labels ignores no targets");
+        return NULL;
+    }
     if (options->top_k < 0 || options->calibration_bins < 0 ||
         options->calibration_bins > BINS_MAX) {
         engine_error_set(err, ENGINE_BAD_INPUT,
@@ -84,9 +82,10 @@ struct evaluation *evaluation_create(const struct evaluation_options *options,
         evaluation->options = *options;
         if (options->calibration_bins == 0)
             evaluation->options.calibration_bins = DEFAULT_BINS;
-        if (options->task != EVALUATION_VALUES)
+        if (options->task == EVALUATION_BINARY || options->task == EVALUATION_CLASSES)
             evaluation->classes = options->task == EVALUATION_BINARY ? 2 : options->outputs;
-        evaluation->kept.width = evaluation->classes == 2 ? 1 : evaluation->classes;
+        evaluation->ranking.width = evaluation->classes == 2 ? 1 : options->outputs;
+        evaluation->ranking.bytes_max = options->ranking_bytes_max;
     }
     if (evaluation == NULL || !allocate(evaluation)) {
         evaluation_destroy(evaluation);
@@ -102,10 +101,9 @@ void evaluation_destroy(struct evaluation *evaluation)
         return;
     class_counts_finish(&evaluation->counts);
     probability_sums_finish(&evaluation->probabilities);
+    label_sums_finish(&evaluation->labels);
     value_sums_finish(&evaluation->values);
-    free(evaluation->kept.scores);
-    free(evaluation->kept.weights);
-    free(evaluation->kept.targets);
+    ranking_finish(&evaluation->ranking);
     free(evaluation->row);
     free(evaluation->targets);
     free(evaluation);
@@ -138,7 +136,8 @@ static enum engine_status check(const struct evaluation *evaluation, const struc
                                 struct engine_error *err)
 {
     const struct evaluation_options *options = &evaluation->options;
-    const bool probabilities = evaluation->classes > 0 && !options->logits;
+    const bool probabilities = options->task != EVALUATION_VALUES && !options->logits;
+    const bool labels = options->task == EVALUATION_LABELS;
     double target;
 
     for (int64_t i = 0; i < n; i++) {
@@ -169,13 +168,19 @@ static enum engine_status check(const struct evaluation *evaluation, const struc
             continue;
         }
         load_row(targets, i, options->outputs, evaluation->row);
-        for (int c = 0; c < options->outputs; c++)
-            if (!isfinite(evaluation->row[c]))
-                return engine_error_set(err, ENGINE_BAD_INPUT,
-                                        "row %lld: target %g; a finite number is expected",
-                                        (long long)i, evaluation->row[c]);
+        for (int c = 0; c < options->outputs; c++) {
+            target = evaluation->row[c];
+            if (labels ? target != 0 && target != 1 : !isfinite(target))
+                return engine_error_set(err, ENGINE_BAD_INPUT, "row %lld: target %g; %s is expected",
+                                        (long long)i, target, labels ? "0 or 1" : "a finite number");
+        }
     }
     return ENGINE_OK;
+}
+
+static double sigmoid(double x)
+{
+    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
 /* Scores of a row become probabilities of all classes. */
@@ -184,12 +189,8 @@ static void to_probabilities(const struct evaluation *evaluation, double *row)
     double largest = row[0], sum = 0;
 
     if (evaluation->options.task == EVALUATION_BINARY) {
-        double p = row[0];
-
-        if (evaluation->options.logits)
-            p = p >= 0 ? 1 / (1 + exp(-p)) : exp(p) / (1 + exp(p));
-        row[1] = p;
-        row[0] = 1 - p;
+        row[1] = evaluation->options.logits ? sigmoid(row[0]) : row[0];
+        row[0] = 1 - row[1];
         return;
     }
     if (!evaluation->options.logits)
@@ -225,47 +226,12 @@ static bool within_top(const double *row, int n, int target, int k)
     return before < k;
 }
 
-/* Room for `n` more rows of scores; false when out of memory. */
-static bool keep_room(struct kept *kept, int64_t n, size_t bytes_max)
-{
-    const size_t width = (size_t)kept->width;
-    const size_t row_bytes = width * sizeof(double) + sizeof(double) + sizeof(int32_t);
-    int64_t capacity = kept->capacity;
-    void *grown;
-
-    if (kept->full || (uint64_t)(kept->n + n) > bytes_max / row_bytes) {
-        kept->full = true;
-        return true;
-    }
-    if (kept->n + n <= capacity)
-        return true;
-    if (capacity < 1024)
-        capacity = 1024;
-    while (capacity < kept->n + n)
-        capacity *= 2;
-    if ((uint64_t)capacity > bytes_max / row_bytes)
-        capacity = (int64_t)(bytes_max / row_bytes);
-    grown = realloc(kept->scores, (size_t)capacity * width * sizeof(double));
-    if (grown == NULL)
-        return false;
-    kept->scores = grown;
-    grown = realloc(kept->weights, (size_t)capacity * sizeof(double));
-    if (grown == NULL)
-        return false;
-    kept->weights = grown;
-    grown = realloc(kept->targets, (size_t)capacity * sizeof(int32_t));
-    if (grown == NULL)
-        return false;
-    kept->targets = grown;
-    kept->capacity = capacity;
-    return true;
-}
-
 static void add_class_row(struct evaluation *evaluation, int target, double weight)
 {
-    struct kept *kept = &evaluation->kept;
-    double *row = evaluation->row;
+    double *row = evaluation->row, *kept;
     const int classes = evaluation->classes, top_k = evaluation->options.top_k;
+    const int width = evaluation->ranking.width;
+    unsigned char *positive;
     int answer;
 
     to_probabilities(evaluation, row);
@@ -274,12 +240,25 @@ static void add_class_row(struct evaluation *evaluation, int target, double weig
     if (top_k > 0 && within_top(row, classes, target, top_k))
         evaluation->top_k_hits += weight;
     probability_sums_add(&evaluation->probabilities, row, classes, target, answer, weight);
-    if (!kept->full) {
-        memcpy(kept->scores + kept->n * kept->width, kept->width == 1 ? row + 1 : row,
-               (size_t)kept->width * sizeof(double));
-        kept->weights[kept->n] = weight;
-        kept->targets[kept->n] = target;
-        kept->n++;
+    kept = ranking_row(&evaluation->ranking, weight, &positive);
+    for (int c = 0; c < width && kept != NULL; c++) {
+        kept[c] = row[width == 1 ? 1 : c];
+        positive[c] = target == (width == 1 ? 1 : c);
+    }
+}
+
+static void add_label_row(struct evaluation *evaluation, double weight)
+{
+    double *row = evaluation->row, *kept;
+    unsigned char *positive;
+
+    for (int c = 0; c < evaluation->options.outputs && evaluation->options.logits; c++)
+        row[c] = sigmoid(row[c]);
+    label_sums_add(&evaluation->labels, row, evaluation->targets, weight);
+    kept = ranking_row(&evaluation->ranking, weight, &positive);
+    for (int c = 0; c < evaluation->options.outputs && kept != NULL; c++) {
+        kept[c] = row[c];
+        positive[c] = evaluation->targets[c] > 0.5;
     }
 }
 
@@ -292,8 +271,7 @@ enum engine_status evaluation_add(struct evaluation *evaluation, const struct te
 
     if (status != ENGINE_OK)
         return status;
-    if (evaluation->classes > 0 &&
-        !keep_room(&evaluation->kept, n, options->ranking_bytes_max))
+    if (options->task != EVALUATION_VALUES && !ranking_room(&evaluation->ranking, n))
         return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory");
     for (int64_t i = 0; i < n; i++) {
         double weight = weights != NULL ? weights[i] : 1;
@@ -307,39 +285,13 @@ enum engine_status evaluation_add(struct evaluation *evaluation, const struct te
             add_class_row(evaluation, (int)target, weight);
         } else {
             load_row(targets, i, options->outputs, evaluation->targets);
-            value_sums_add(&evaluation->values, evaluation->row, evaluation->targets, weight);
+            if (options->task == EVALUATION_LABELS)
+                add_label_row(evaluation, weight);
+            else
+                value_sums_add(&evaluation->values, evaluation->row, evaluation->targets, weight);
         }
         evaluation->rows++;
     }
-    return ENGINE_OK;
-}
-
-/* Class 1 of two, or the mean over all of each against the rest. */
-static enum engine_status measure_ranking(const struct evaluation *evaluation, double *values,
-                                          struct engine_error *err)
-{
-    const struct kept *kept = &evaluation->kept;
-    double auc = 0, precision = 0, class_auc, class_precision;
-    struct ranked *ranked;
-
-    if (kept->full || kept->n == 0)
-        return ENGINE_OK;
-    ranked = calloc((size_t)kept->n, sizeof(*ranked));
-    if (ranked == NULL)
-        return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory");
-    for (int c = 0; c < kept->width; c++) {
-        const int positive = kept->width == 1 ? 1 : c;
-
-        for (int64_t i = 0; i < kept->n; i++)
-            ranked[i] = (struct ranked){kept->scores[i * kept->width + c], kept->weights[i],
-                                        kept->targets[i] == positive};
-        ranking_measure(ranked, kept->n, &class_auc, &class_precision);
-        auc += class_auc / kept->width;
-        precision += class_precision / kept->width;
-    }
-    free(ranked);
-    values[METRIC_ROC_AUC] = auc;
-    values[METRIC_AVERAGE_PRECISION] = precision;
     return ENGINE_OK;
 }
 
@@ -347,7 +299,6 @@ enum engine_status evaluation_measure(const struct evaluation *evaluation,
                                       struct evaluation_result *ret, struct engine_error *err)
 {
     struct evaluation_result result = {.rows = evaluation->rows};
-    enum engine_status status = ENGINE_OK;
 
     for (int m = 0; m < METRIC_COUNT; m++)
         result.values[m] = NAN;
@@ -357,13 +308,17 @@ enum engine_status evaluation_measure(const struct evaluation *evaluation,
         if (evaluation->options.top_k > 0 && evaluation->counts.total > 0)
             result.values[METRIC_TOP_K_ACCURACY] =
                 evaluation->top_k_hits / evaluation->counts.total;
-        status = measure_ranking(evaluation, result.values, err);
+    } else if (evaluation->options.task == EVALUATION_LABELS) {
+        label_sums_measure(&evaluation->labels, &result);
     } else {
         value_sums_measure(&evaluation->values, &result);
     }
-    if (status == ENGINE_OK)
-        *ret = result;
-    return status;
+    if (evaluation->options.task != EVALUATION_VALUES &&
+        !ranking_means(&evaluation->ranking, &result.values[METRIC_ROC_AUC],
+                       &result.values[METRIC_AVERAGE_PRECISION]))
+        return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory");
+    *ret = result;
+    return ENGINE_OK;
 }
 
 const double *evaluation_confusion(const struct evaluation *evaluation, int *ret_classes)

@@ -17,6 +17,7 @@
 enum evaluation_task {
     EVALUATION_BINARY,  /* one score for each row: of class 1; targets 0 and 1 */
     EVALUATION_CLASSES, /* `outputs` scores for each row; targets are class ids */
+    EVALUATION_LABELS,  /* `outputs` scores for each row, each of a label that it may have; targets 0 and 1 */
     EVALUATION_VALUES,  /* regression: `outputs` values for each row, and as many targets */
 };
 
@@ -30,6 +31,9 @@ enum evaluation_task {
  * log_loss: probabilities are kept 2.2e-16 away from 0 and 1 and made to sum to 1.
  * brier: the mean of (p - y)^2 for two classes; for more, Brier's own sum over all classes (1950).
  * calibration_error: of the winning class, over bins of equal width (Guo et al. 2017).
+ * Of labels: accuracy counts rows all of whose labels are right, hamming_loss labels that are not; _macro and
+ * roc_auc are means over labels, _micro counts all labels together; log_loss and brier are means over rows
+ * and labels.
  * mse, rmse, mae, r2: of each output, and then the mean over outputs. r2 is NaN for fewer than 2 rows, 1 for
  * exact answers to constant targets, else 0 for constant targets. */
 #define EVALUATION_METRIC_MAP(X) \
@@ -47,6 +51,7 @@ enum evaluation_task {
     X(F1_WEIGHTED, "f1_weighted", true) \
     X(ROC_AUC, "roc_auc", true) \
     X(AVERAGE_PRECISION, "average_precision", true) \
+    X(HAMMING_LOSS, "hamming_loss", false) \
     X(LOG_LOSS, "log_loss", false) \
     X(BRIER, "brier", false) \
     X(CALIBRATION_ERROR, "calibration_error", false) \
@@ -61,10 +66,10 @@ enum evaluation_metric { EVALUATION_METRIC_MAP(X) METRIC_COUNT };
 
 struct evaluation_options {
     enum evaluation_task task;
-    int outputs;              /* classes (at least 2), or values; 1 for EVALUATION_BINARY */
-    bool logits;              /* scores go through softmax (sigmoid for one) first */
+    int outputs;              /* classes (at least 2), labels, or values; 1 for EVALUATION_BINARY */
+    bool logits;              /* scores go through softmax (sigmoid for one, and for labels) first */
     int top_k;                /* 0: no top_k_accuracy */
-    bool ignores;             /* rows whose target is `ignored` do not count */
+    bool ignores;             /* rows whose target is `ignored` do not count; not for labels */
     int64_t ignored;
     size_t ranking_bytes_max; /* 0: no ROC AUC, no average precision */
     int calibration_bins;     /* 0: 15 */
@@ -82,7 +87,7 @@ void evaluation_destroy(struct evaluation *evaluation);
 
 /* Adds `n` rows. `scores`: n * outputs numbers of any float type. `targets`: n class ids of any
  * integer type, bool or float with whole numbers (so a column of labels can be used as it was
- * read); for EVALUATION_VALUES n * outputs numbers. `weights`: n finite numbers of at least 0, or
+ * read); for EVALUATION_LABELS and EVALUATION_VALUES n * outputs numbers. `weights`: n finite numbers of at least 0, or
  * NULL for 1. BAD_INPUT names the first row with a score that is not finite (probabilities: not
  * from 0 to 1), a target out of range or a bad weight, and then nothing was added. */
 enum engine_status evaluation_add(struct evaluation *evaluation, const struct tensor *scores,

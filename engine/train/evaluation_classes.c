@@ -38,7 +38,7 @@ void class_counts_add(struct class_counts *counts, int target, int answer, doubl
         counts->confusion[(size_t)target * (size_t)counts->classes + (size_t)answer] += weight;
 }
 
-static double ratio(double part, double whole)
+double class_ratio(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;
 }
@@ -49,9 +49,9 @@ void class_counts_scores(const struct class_counts *counts, int class_id, double
     double hits = counts->hits[class_id];
     double answered = counts->answered[class_id], targets = counts->targets[class_id];
 
-    *ret_precision = ratio(hits, answered);
-    *ret_recall = ratio(hits, targets);
-    *ret_f1 = ratio(2 * hits, answered + targets);
+    *ret_precision = class_ratio(hits, answered);
+    *ret_recall = class_ratio(hits, targets);
+    *ret_f1 = class_ratio(2 * hits, answered + targets);
 }
 
 void class_counts_measure(const struct class_counts *counts, struct evaluation_result *result)

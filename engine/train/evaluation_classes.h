@@ -19,6 +19,9 @@ struct class_counts {
     double total;
 };
 
+/* part / whole; 0 where there is no denominator. */
+double class_ratio(double part, double whole);
+
 /* False when out of memory. */
 bool class_counts_init(struct class_counts *counts, int classes, bool with_confusion);
 void class_counts_finish(struct class_counts *counts);

@@ -23,7 +23,7 @@ void probability_sums_finish(struct probability_sums *sums)
     free(sums->weights);
 }
 
-static double clip(double probability)
+double probability_clip(double probability)
 {
     return fmin(fmax(probability, DBL_EPSILON), 1 - DBL_EPSILON);
 }
@@ -37,14 +37,14 @@ void probability_sums_add(struct probability_sums *sums, const double *probabili
     for (int c = 0; c < classes; c++) {
         double distance = probabilities[c] - (c == target);
 
-        sum += clip(probabilities[c]);
+        sum += probability_clip(probabilities[c]);
         brier += distance * distance;
     }
     if (classes == 2)
         brier = (probabilities[1] - target) * (probabilities[1] - target);
     bin = bin < 0 ? 0 : bin >= sums->bins ? sums->bins - 1 : bin;
     sums->total += weight;
-    sums->log_loss -= weight * log(clip(probabilities[target]) / sum);
+    sums->log_loss -= weight * log(probability_clip(probabilities[target]) / sum);
     sums->brier += weight * brier;
     sums->weights[bin] += weight;
     sums->confidence[bin] += weight * confidence;

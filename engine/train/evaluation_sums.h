@@ -9,6 +9,9 @@
 
 struct evaluation_result;
 
+/* Kept as far from 0 and 1 as log_loss demands. */
+double probability_clip(double probability);
+
 struct probability_sums {
     int bins;
     double *confidence, *hits, *weights; /* by bin */

@@ -9,6 +9,7 @@ engine_libengine_a_SOURCES += \
 	%D%/dataset_chunks.c %D%/dataset_chunks.h \
 	%D%/evaluation.c %D%/evaluation.h \
 	%D%/evaluation_classes.c %D%/evaluation_classes.h \
+	%D%/evaluation_labels.c %D%/evaluation_labels.h \
 	%D%/evaluation_ranking.c %D%/evaluation_ranking.h \
 	%D%/evaluation_sums.c %D%/evaluation_sums.h \
 	%D%/head.c %D%/head.h \

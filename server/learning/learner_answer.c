@@ -52,8 +52,8 @@ static bool task_of(const struct learner *learner, struct evaluation_options *op
                                            .ignored = form->ignore_index};
     if (form->kind == LOSS_CE && width >= 2 && (form->class_axis == 1 || form->class_axis == -1))
         options->task = EVALUATION_CLASSES;
-    else if (form->kind == LOSS_BCE && width == 1)
-        options->task = EVALUATION_BINARY;
+    else if (form->kind == LOSS_BCE && (width == 1 || !form->ignores))
+        options->task = width == 1 ? EVALUATION_BINARY : EVALUATION_LABELS;
     else if (form->kind != LOSS_CE && form->kind != LOSS_BCE)
         options->task = EVALUATION_VALUES;
     else

@@ -107,10 +107,10 @@ static struct evaluation *make_evaluation(const struct trainer *trainer, struct 
         options.task = EVALUATION_CLASSES;
         options.outputs = (int)shape->dims[shape->rank - 1];
     } else if (form->kind == LOSS_BCE) {
-        if (outputs != 1)
+        if (outputs < 1 || outputs > EVALUATION_OUTPUTS_MAX)
             return NULL;
-        options.task = EVALUATION_BINARY;
-        options.outputs = 1;
+        options.task = outputs == 1 ? EVALUATION_BINARY : EVALUATION_LABELS;
+        options.outputs = (int)outputs;
     } else {
         options.task = EVALUATION_VALUES;
         options.outputs = (int)outputs;

@@ -50,6 +50,7 @@ static void print_metrics(const struct train_verdict *verdict, const char *asked
     static const enum evaluation_metric shown[][2] = {
         [EVALUATION_BINARY] = {METRIC_ACCURACY, METRIC_ROC_AUC},
         [EVALUATION_CLASSES] = {METRIC_ACCURACY, METRIC_F1_MACRO},
+        [EVALUATION_LABELS] = {METRIC_ACCURACY, METRIC_F1_MACRO},
         [EVALUATION_VALUES] = {METRIC_RMSE, METRIC_R2},
     };
     size_t used = 0;

@@ -82,6 +82,33 @@ def class_case(name, scores, targets, weights=None, logits=False, top_k=0):
                       scores=given, targets=targets, weights=weights, expected=expected))
 
 
+def label_case(name, scores, targets, weights=None, logits=False):
+    """`scores`: [n, labels]."""
+    scores, targets = np.round(np.asarray(scores, float), 6), np.asarray(targets)
+    weights = None if weights is None else np.round(weights, 4)
+    given = scores
+    if logits:
+        scores = 1 / (1 + np.exp(-scores))
+    w = {"sample_weight": weights}
+    answers = (scores > 0.5).astype(int)
+    labels = range(scores.shape[1])
+    expected = {"accuracy": metrics.accuracy_score(targets, answers, **w),
+                "hamming_loss": metrics.hamming_loss(targets, answers, **w)}
+    for average in ("macro", "micro", "weighted"):
+        for kind, function in (("precision", metrics.precision_score), ("recall", metrics.recall_score),
+                               ("f1", metrics.f1_score)):
+            if average != "weighted" or kind == "f1":
+                expected[f"{kind}_{average}"] = function(targets, answers, average=average, zero_division=0, **w)
+    expected["roc_auc"] = attempt(metrics.roc_auc_score, targets, scores, average="macro", **w)
+    expected["average_precision"] = metrics.average_precision_score(targets, scores, average="macro", **w)
+    expected["log_loss"] = np.mean([metrics.log_loss(targets[:, i], scores[:, i], labels=[0, 1], **w)
+                                    for i in labels])
+    expected["brier"] = np.mean([metrics.brier_score_loss(targets[:, i], scores[:, i], pos_label=1, **w)
+                                 for i in labels])
+    cases.append(dict(name=name, task="LABELS", logits=logits, top_k=0, scores=given, targets=targets,
+                      weights=weights, expected=expected))
+
+
 def value_case(name, answers, targets, weights=None):
     answers, targets = np.round(np.asarray(answers, float), 6), np.round(np.asarray(targets, float), 6)
     weights = None if weights is None else np.round(weights, 4)
@@ -123,6 +150,16 @@ def make():
                random.randint(0, 3, 30))
     class_case("classes, all equal", np.full((9, 3), 1 / 3), np.arange(9) % 3, top_k=2)
     class_case("two columns", softmax(random.randn(40, 2)), random.randint(0, 2, 40))
+    values = np.random.RandomState(21)
+    y = values.randint(0, 2, (50, 4))
+    p = np.clip(0.4 * y + 0.6 * values.rand(50, 4), 0, 1)
+    label_case("labels", p, y)
+    label_case("labels, ties", np.round(p, 1), y)
+    label_case("labels, weights", p, y, values.rand(50))
+    label_case("labels, logits", 3 * values.randn(40, 3) + 2 * values.randint(0, 2, (40, 3)),
+               values.randint(0, 2, (40, 3)), logits=True)
+    label_case("labels, one that nobody has", p * [1, 1, 1, 0.4], y * [1, 1, 1, 0])
+    label_case("labels, one row", [[0.7, 0.2]], [[1, 1]])
     value_case("values", random.randn(50), random.randn(50))
     value_case("values, weights", random.randn(50), random.randn(50), random.rand(50))
     value_case("values, three outputs", random.randn(30, 3), random.randn(30, 3) * [1, 10, 100])
@@ -159,7 +196,7 @@ def write(path):
     for i, case in enumerate(cases):
         scores = case["scores"]
         table(lines, "double", f"scores_{i}", scores)
-        values = case["task"] == "VALUES"
+        values = case["task"] == "VALUES"  # label sets are ids: 0 and 1
         table(lines, "double" if values else "int64_t", f"targets_{i}", case["targets"])
         if case["weights"] is not None:
             table(lines, "double", f"weights_{i}", case["weights"])

@@ -29,10 +29,11 @@ static void add_rows(struct evaluation *evaluation, const struct evaluation_case
 {
     struct tensor scores = {.dtype = DTYPE_F64};
     struct tensor targets = {.dtype = c->ids != NULL ? DTYPE_I64 : DTYPE_F64};
+    const bool labels = c->task == EVALUATION_LABELS;
     struct engine_error err = {0};
 
     scores.data = (void *)(uintptr_t)(c->scores + first * c->outputs);
-    targets.data = c->ids != NULL ? (void *)(uintptr_t)(c->ids + first)
+    targets.data = c->ids != NULL ? (void *)(uintptr_t)(c->ids + first * (labels ? c->outputs : 1))
                                   : (void *)(uintptr_t)(c->values + first * c->outputs);
     ck_assert_msg(evaluation_add(evaluation, &scores, &targets,
                                  c->weights != NULL ? c->weights + first : NULL, n,
@@ -185,20 +186,39 @@ START_TEST(ranking_is_bounded)
 }
 END_TEST
 
+static const struct evaluation_options bad_options[] = {
+    {.task = EVALUATION_CLASSES, .outputs = 1},
+    {.task = EVALUATION_BINARY, .outputs = 2},
+    {.task = EVALUATION_LABELS, .outputs = 0},
+    {.task = EVALUATION_LABELS, .outputs = 3, .ignores = true},
+    {.task = EVALUATION_VALUES, .outputs = 0},
+    {.task = EVALUATION_VALUES, .outputs = EVALUATION_OUTPUTS_MAX + 1},
+    {.task = EVALUATION_BINARY, .outputs = 1, .top_k = -1},
+    {.task = EVALUATION_BINARY, .outputs = 1, .calibration_bins = 1 << 30},
+};
+
+enum { N_BAD_OPTIONS = sizeof(bad_options) / sizeof(bad_options[0]) };
+
 START_TEST(bad_options_are_refused)
 {
-    static const struct evaluation_options options[] = {
-        {.task = EVALUATION_CLASSES, .outputs = 1},
-        {.task = EVALUATION_BINARY, .outputs = 2},
-        {.task = EVALUATION_VALUES, .outputs = 0},
-        {.task = EVALUATION_VALUES, .outputs = EVALUATION_OUTPUTS_MAX + 1},
-        {.task = EVALUATION_BINARY, .outputs = 1, .top_k = -1},
-        {.task = EVALUATION_BINARY, .outputs = 1, .calibration_bins = 1 << 30},
-    };
     struct engine_error err = {0};
 
-    ck_assert_ptr_null(evaluation_create(&options[_i], &err));
+    ck_assert_ptr_null(evaluation_create(&bad_options[_i], &err));
     ck_assert_int_eq(err.status, ENGINE_BAD_INPUT);
+}
+END_TEST
+
+START_TEST(a_label_is_a_yes_or_a_no)
+{
+    struct evaluation_options options = {.task = EVALUATION_LABELS, .outputs = 2};
+    struct evaluation *evaluation = evaluation_create(&options, NULL);
+    double scores[] = {0.25, 0.5, 0.75, 1}, targets[] = {1, 0, 1, 0.5};
+    struct tensor a = {.dtype = DTYPE_F64, .data = scores}, b = {.dtype = DTYPE_F64, .data = targets};
+    struct engine_error err = {0};
+
+    ck_assert_int_eq(evaluation_add(evaluation, &a, &b, NULL, 2, &err), ENGINE_BAD_INPUT);
+    ck_assert_str_eq(err.text, "row 1: target 0.5; 0 or 1 is expected");
+    evaluation_destroy(evaluation);
 }
 END_TEST
 
@@ -214,7 +234,8 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, bad_rows_are_refused_by_number, 0,
                         sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tc, ranking_is_bounded);
-    tcase_add_loop_test(tc, bad_options_are_refused, 0, 6);
+    tcase_add_loop_test(tc, bad_options_are_refused, 0, N_BAD_OPTIONS);
+    tcase_add_test(tc, a_label_is_a_yes_or_a_no);
     suite_add_tcase(suite, tc);
     return suite;
 }

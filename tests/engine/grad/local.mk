@@ -109,7 +109,6 @@ check_PROGRAMS += %D%/test_softmax
 %C%_test_softmax_LDADD = $(ENGINE_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_table
-%C%_test_table_SOURCES = %D%/test_table.c $(GRAD_CASE)
 %C%_test_table_SOURCES = %D%/test_table.c $(RUN_SUITE)
 %C%_test_table_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_table_LDADD = $(ENGINE_TEST_LIBS)
