@@ -32,9 +32,24 @@ void learn_request_finish(struct learn_request *request);
 /* For clients: appends the body, all JSON, that decodes to `request`. */
 void learn_request_encode(const struct learn_request *request, struct text *text);
 
-/* {"generation": 41}: where to roll back to. */
-bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
+enum { LEARN_LABEL_BYTES_MAX = 64 };
+
+/* {"generation": 41}, {"label": "before-friday"} or {"time_ms": 1700000000000}: where to roll back to.
+ * Exactly one is said, the others are -1 or empty. */
+struct rollback_target {
+    int64_t generation, time_ms;
+    char label[LEARN_LABEL_BYTES_MAX + 1];
+};
+bool rollback_request_decode(const void *body, size_t body_bytes, struct rollback_target *ret_target,
                              struct problem *problem);
+
+/* {} or {"generation": 41}: what shall serve; -1 if it is not said. */
+bool promote_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
+                            struct problem *problem);
+
+/* {"label": "before-friday"}, of the newest generation, or with {"generation": 41} of that. */
+bool label_request_decode(const void *body, size_t body_bytes, struct rollback_target *ret_label,
+                          struct problem *problem);
 
 /* {"first": 12, "last": 15}: the generations to be left out. */
 bool rewind_request_decode(const void *body, size_t body_bytes, int64_t *ret_first,

@@ -151,21 +151,86 @@ void learn_request_finish(struct learn_request *request)
     *request = (struct learn_request){0};
 }
 
-bool rollback_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
-                             struct problem *problem)
+/* Letters, digits and . _ - alone, so that it needs no quotes anywhere. */
+static bool decode_label(json_t *root, char label[LEARN_LABEL_BYTES_MAX + 1],
+                         struct problem *problem)
 {
-    static const char *const known[] = {"generation", NULL};
+    const char *text = NULL;
+    size_t length;
+
+    if (!json_field_string(root, "", "label", FIELD_OPTIONAL, &text, problem))
+        return false;
+    label[0] = '\0';
+    if (text == NULL)
+        return true;
+    length = strlen(text);
+    if (length < 1 || length > LEARN_LABEL_BYTES_MAX ||
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
+        return problem_set(problem, 400, "bad_request",
+                           "label must be 1 to %d letters, digits, '.', '_' or '-'",
+                           LEARN_LABEL_BYTES_MAX);
+    memcpy(label, text, length + 1);
+    return true;
+}
+
+/* What is not said stays -1 or empty. `empty`: no body at all is an empty object. */
+static bool decode_target(const void *body, size_t body_bytes, const char *const *known, bool empty,
+                          struct rollback_target *target, struct problem *problem)
+{
     const struct json_limits limits = {.bytes_max = 4096, .depth_max = 4};
     struct json_envelope envelope;
     bool good;
 
+    *target = (struct rollback_target){.generation = -1, .time_ms = -1};
+    if (empty && body_bytes == 0)
+        return true;
     if (!json_envelope_split(body, body_bytes, NULL, 0, &limits, &envelope, problem))
         return false;
     good = json_fields_known(envelope.root, "", known, problem) &&
-           json_field_int(envelope.root, "", "generation", FIELD_REQUIRED, 0, INT64_MAX,
-                          ret_generation, problem);
+           json_field_int(envelope.root, "", "generation", FIELD_OPTIONAL, 0, INT64_MAX,
+                          &target->generation, problem) &&
+           json_field_int(envelope.root, "", "time_ms", FIELD_OPTIONAL, 0, INT64_MAX,
+                          &target->time_ms, problem) &&
+           decode_label(envelope.root, target->label, problem);
     json_envelope_finish(&envelope);
     return good;
+}
+
+bool rollback_request_decode(const void *body, size_t body_bytes, struct rollback_target *ret_target,
+                             struct problem *problem)
+{
+    static const char *const known[] = {"generation", "label", "time_ms", NULL};
+
+    if (!decode_target(body, body_bytes, known, false, ret_target, problem))
+        return false;
+    if ((ret_target->generation >= 0) + (ret_target->time_ms >= 0) +
+            (ret_target->label[0] != '\0') == 1)
+        return true;
+    return problem_set(problem, 400, "bad_request",
+                       "expected one of generation, label and time_ms: where to roll back to");
+}
+
+bool promote_request_decode(const void *body, size_t body_bytes, int64_t *ret_generation,
+                            struct problem *problem)
+{
+    static const char *const known[] = {"generation", NULL};
+    struct rollback_target target;
+
+    if (!decode_target(body, body_bytes, known, true, &target, problem))
+        return false;
+    *ret_generation = target.generation;
+    return true;
+}
+
+bool label_request_decode(const void *body, size_t body_bytes, struct rollback_target *ret_label,
+                          struct problem *problem)
+{
+    static const char *const known[] = {"generation", "label", NULL};
+
+    if (!decode_target(body, body_bytes, known, false, ret_label, problem))
+        return false;
+    return ret_label->label[0] != '\0' ||
+           problem_set(problem, 400, "bad_request", "label is missing, expected a name");
 }
 
 bool rewind_request_decode(const void *body, size_t body_bytes, int64_t *ret_first,

@@ -32,6 +32,8 @@ void handle_repository_unload(struct exchange *exchange, struct services *servic
 void handle_finetune(struct exchange *exchange, struct services *services);
 void handle_evaluate(struct exchange *exchange, struct services *services);
 void handle_generations(struct exchange *exchange, struct services *services);
+void handle_promote(struct exchange *exchange, struct services *services);
+void handle_label(struct exchange *exchange, struct services *services);
 void handle_rollback(struct exchange *exchange, struct services *services);
 void handle_rewind(struct exchange *exchange, struct services *services);
 void handle_erase(struct exchange *exchange, struct services *services);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * finetune, evaluate, generations, rollback, rewind, erase, export: a request becomes a job of the
+ * finetune, evaluate, generations, rollback, promote, label, rewind, erase, export: a request becomes a job of the
  * model's learner, whose thread answers. */
 #include "server/learning/learning.h"
 
@@ -23,6 +23,7 @@ struct learn_call {
     bool decoded;
     char key[KEY_BYTES_MAX + 1], principal[PRINCIPAL_BYTES];
     struct learn_place *places;
+    struct rollback_target target; /* of rollback and label */
     const char **names;            /* one block: names, inputs, targets */
 };
 
@@ -341,6 +342,14 @@ void handle_export(struct exchange *exchange, struct services *services)
         submit(call, services);
 }
 
+static bool aim_at(struct learn_call *call)
+{
+    call->job.first = call->target.generation;
+    call->job.label = call->target.label;
+    call->job.time_ms = call->target.time_ms;
+    return true;
+}
+
 static bool decode_back(struct learn_call *call, struct problem *problem)
 {
     struct learn_job *job = &call->job;
@@ -348,7 +357,12 @@ static bool decode_back(struct learn_call *call, struct problem *problem)
     const void *body = exchange_body(call->exchange, &body_bytes);
 
     if (job->kind == LEARN_JOB_ROLLBACK)
-        return rollback_request_decode(body, body_bytes, &job->first, problem);
+        return rollback_request_decode(body, body_bytes, &call->target, problem) &&
+               aim_at(call);
+    if (job->kind == LEARN_JOB_LABEL)
+        return label_request_decode(body, body_bytes, &call->target, problem) && aim_at(call);
+    if (job->kind == LEARN_JOB_PROMOTE)
+        return promote_request_decode(body, body_bytes, &job->first, problem);
     if (job->kind == LEARN_JOB_REWIND)
         return rewind_request_decode(body, body_bytes, &job->first, &job->last, problem);
     if (!erase_request_decode(body, body_bytes, &call->places, &job->n_places, problem))
@@ -373,6 +387,16 @@ static void go_back(enum learn_kind kind, struct exchange *exchange, struct serv
 void handle_rollback(struct exchange *exchange, struct services *services)
 {
     go_back(LEARN_JOB_ROLLBACK, exchange, services);
+}
+
+void handle_promote(struct exchange *exchange, struct services *services)
+{
+    go_back(LEARN_JOB_PROMOTE, exchange, services);
+}
+
+void handle_label(struct exchange *exchange, struct services *services)
+{
+    go_back(LEARN_JOB_LABEL, exchange, services);
 }
 
 void handle_rewind(struct exchange *exchange, struct services *services)

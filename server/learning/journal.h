@@ -32,10 +32,11 @@ enum {
     X(FINETUNE, 1, "finetune") \
     X(FEEDBACK, 2, "feedback") \
     X(TRAIN, 3, "train") \
-    X(PROMOTE, 4, "promote")     /* a mark: changes no weight */ \
+    X(PROMOTE, 4, "promote")     /* a mark, changes no weight: generation `first` serves */ \
     X(ROLLBACK, 5, "rollback")   /* to generation `first` */ \
     X(REWIND, 6, "rewind")       /* without generations `first` to `last` */ \
-    X(ERASE, 7, "erase")         /* without the examples erased, the oldest in `first` */
+    X(ERASE, 7, "erase")         /* without the examples erased, the oldest in `first` */ \
+    X(LABEL, 8, "label")         /* a mark: the settings name generation `first` */
 
 #define X(name, number, text) JOURNAL_##name = number,
 enum journal_kind { JOURNAL_KIND_MAP(X) };

@@ -20,14 +20,13 @@ static bool fits(const char *text, size_t bytes_max)
 
 static bool known_kind(enum journal_kind kind)
 {
-    return kind >= JOURNAL_FINETUNE && kind <= JOURNAL_ERASE;
+    return kind >= JOURNAL_FINETUNE && kind <= JOURNAL_LABEL;
 }
 
 static enum storage_status check_row(const struct journal *journal, const struct journal_row *row,
                                      uint64_t expected, struct storage_fault *fault)
 {
-    bool back = row->kind == JOURNAL_ROLLBACK || row->kind == JOURNAL_REWIND ||
-                row->kind == JOURNAL_ERASE;
+    bool back = row->kind >= JOURNAL_PROMOTE;
 
     if (row->generation != expected || expected >= UINT64_C(1) << 42)
         return storage_fault_set(fault, STORAGE_OUT_OF_ORDER, NULL, row->generation,
@@ -46,7 +45,7 @@ static enum storage_status check_row(const struct journal *journal, const struct
     if (row->n_examples >= JOURNAL_EXAMPLES_MAX)
         return refuse(fault, STORAGE_LIMIT, row, "too many examples");
     if (back && (row->first >= row->generation || row->last >= row->generation))
-        return refuse(fault, STORAGE_OUT_OF_ORDER, row, "it goes back to what is yet to come");
+        return refuse(fault, STORAGE_OUT_OF_ORDER, row, "it speaks of what is yet to come");
     /* A rollback goes to a state, the others replay from one: either must still be there. */
     if (row->kind == JOURNAL_ROLLBACK && row->first < atomic_load(&journal->floor))
         return refuse(fault, STORAGE_NOT_FOUND, row, "it goes back to what is no longer kept");
@@ -77,8 +76,8 @@ enum storage_status journal_check_rows(struct journal *journal, const struct jou
                                  n_rows, JOURNAL_ROWS_MAX);
     for (size_t i = 0; status == STORAGE_OK && i < n_rows; i++)
         status = check_row(journal, &rows[i], next + i, fault);
-    /* Going back and erasing must be possible in a full journal, too. */
-    if (status != STORAGE_OK || n_rows == 0 || rows[0].kind >= JOURNAL_ROLLBACK)
+    /* Going back, erasing and promoting must be possible in a full journal, too. */
+    if (status != STORAGE_OK || n_rows == 0 || rows[0].kind >= JOURNAL_PROMOTE)
         return status;
     return journal_within(journal, journal_cost(rows, n_rows), fault);
 }

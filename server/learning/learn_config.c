@@ -114,6 +114,9 @@ bool learn_config_parse(const json_t *object, struct learn_config *config,
         return bad(err, "loss", "one of mse, mae, huber, bce, ce");
     if (made.optimiser[0] != '\0' && !optimiser_find(made.optimiser, &optimiser))
         return bad(err, "optimiser", "one of sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw");
+    if (made.publish[0] != '\0' && strcmp(made.publish, "each") != 0 &&
+        strcmp(made.publish, "gate") != 0 && strcmp(made.publish, "manual") != 0)
+        return bad(err, "publish", "one of each, gate, manual");
     if (made.learning_rate > made.learning_rate_max)
         return bad(err, "learning_rate", "at most training.learning_rate_max");
     if (made.publish_every == 0 && made.publish_ms == 0)

@@ -41,6 +41,13 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, publish_every, 0, 1000000, 1, "updates until predictions see them; 0: after publish_ms") \
     X(INT, publish_ms, 0, 86400000, 0, \
       "milliseconds until predictions see an update, if publish_every does not come first") \
+    X(NAME, publish, 0, 0, 0, \
+      "each, gate or manual: whether an update serves at once, when it is no worse, or when told to; " \
+      "each if not said") \
+    X(INT, promotion_examples, 2, 1000000, 100, "gate: new examples before a verdict") \
+    X(REAL, promotion_margin, 0, 1e30, 0, "gate: mean loss that a candidate may be worse by") \
+    X(REAL, promotion_level, 1e-9, 0.5, 0.05, \
+      "gate: chance of holding back a candidate that is no worse") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

@@ -25,10 +25,11 @@ struct group {
     struct learner_update updates[LEARNER_GROUP_MAX];
 };
 
-/* Changes that go back: each is a group of its own. */
+/* Changes that go back, or say what serves: each is a group of its own. */
 static bool goes_back(const struct learn_job *job)
 {
-    return job->kind == LEARN_JOB_ROLLBACK || job->kind == LEARN_JOB_REWIND ||
+    return job->kind == LEARN_JOB_ROLLBACK || job->kind == LEARN_JOB_PROMOTE ||
+           job->kind == LEARN_JOB_LABEL || job->kind == LEARN_JOB_REWIND ||
            job->kind == LEARN_JOB_ERASE;
 }
 
@@ -78,7 +79,7 @@ static void commit(struct learner *learner, struct group *group)
         learner_latch(learner, &fault);
         problem_from_fault(&problem, &fault);
     } else {
-        good = learner_show(learner, &problem);
+        good = learner_show(learner, &group->updates[group->n_updates - 1], &problem);
         learning_stats_add(stats, LEARNING_UPDATES, group->n_updates);
     }
     for (int i = 0; i < group->n_updates; i++) {
@@ -163,6 +164,7 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
 {
     struct learner_update *update;
     struct problem problem = {0};
+    struct learn_job *order;
     bool good;
 
     /* What a key was answered, and where a roll back begins, is known once the group is committed. */
@@ -174,11 +176,20 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
         answer_problem(job, &problem);
         return;
     }
+    order = learner_judge(learner, job);
+    if (order != NULL)
+        change(learner, group, order);
+    if (learner->state != LEARNER_READY) {
+        answer_problem(job, &learner->reason);
+        return;
+    }
     if (!group->n_updates)
         group->begun_ns = clock_now_ns();
     update = &group->updates[group->n_updates];
-    good = goes_back(job) ? learner_go_back(learner, job, update, &problem)
-                          : learner_step(learner, job, update, &problem);
+    good = job->kind == LEARN_JOB_PROMOTE ? learner_promote(learner, job, update, &problem)
+           : job->kind == LEARN_JOB_LABEL ? learner_label(learner, job, update, &problem)
+           : goes_back(job)               ? learner_go_back(learner, job, update, &problem)
+                                          : learner_step(learner, job, update, &problem);
     if (!good) {
         learner_update_finish(update);
         answer_problem(job, &problem);

@@ -27,7 +27,9 @@ enum learn_kind {
     LEARN_JOB_FINETUNE,            /* inputs, targets, rate, key */
     LEARN_JOB_EVALUATE,            /* inputs, targets */
     LEARN_JOB_GENERATIONS,         /* first: below which generation (0: from the newest); count */
-    LEARN_JOB_ROLLBACK,            /* first: to which generation; key */
+    LEARN_JOB_ROLLBACK,            /* first: to which generation, or -1: label, or time_ms; key */
+    LEARN_JOB_LABEL,               /* first: which generation, -1: the newest; label; key */
+    LEARN_JOB_PROMOTE,             /* first: which generation, -1: the newest; key */
     LEARN_JOB_EXPORT,
     LEARN_JOB_REWIND,              /* first, last: the generations to be left out; key */
     LEARN_JOB_ERASE                /* places: of the examples; key */
@@ -48,9 +50,13 @@ struct learn_job {
     struct digest body;            /* of the request, with the key */
     int64_t if_match;              /* generation that must be the newest; -1: any */
     int64_t first, last, count;
+    const char *label;             /* or NULL */
+    int64_t time_ms;               /* Unix time */
     const struct learn_place *places;
     size_t n_places;
     const char *principal;         /* who asks, or NULL */
+    const char *note;              /* JSON object for the row's settings, of a job that goes back or
+                                      promotes; or NULL */
     uint64_t deadline_ns;          /* CLOCK_MONOTONIC */
     /* Filled by the learner before `finish`, for the access log. */
     struct {

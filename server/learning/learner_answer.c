@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANKING_BYTES_MAX = 64 << 20, GENERATIONS_MAX = 1000 };
+enum { RANKING_BYTES_MAX = 64 << 20 };
 
-static void reply(struct learn_job *job, struct text *body, const char *content_type,
-                  int64_t generation)
+void learner_reply(struct learn_job *job, struct text *body, const char *content_type,
+                   int64_t generation)
 {
     struct problem problem = {0};
 
@@ -27,12 +27,12 @@ static void reply(struct learn_job *job, struct text *body, const char *content_
     job->finish(job, body, content_type, generation, &problem);
 }
 
-static void fail(struct learn_job *job, const struct problem *problem)
+void learner_fail(struct learn_job *job, const struct problem *problem)
 {
     job->finish(job, NULL, NULL, -1, problem);
 }
 
-static int64_t served_generation(const struct learner *learner)
+static int64_t newest_generation(const struct learner *learner)
 {
     return learner->generation_base + (int64_t)learner->generation;
 }
@@ -118,20 +118,20 @@ static void evaluate(struct learner *learner, struct learn_job *job)
     if (job->n_targets != trainer_n_losses(learner->trainer)) {
         problem_set(&problem, 422, "wrong_targets", "%d targets, model '%s' has %d losses",
                     job->n_targets, job->entry->name, trainer_n_losses(learner->trainer));
-        fail(job, &problem);
+        learner_fail(job, &problem);
         return;
     }
     if (trainer_evaluate(learner->trainer, &batch, &loss, &err) != ENGINE_OK) {
         if (err.status == ENGINE_BAD_INPUT)
             problem_set(&problem, 422, "bad_example", "%s", err.text);
         problem_from_engine(&problem, &err);
-        fail(job, &problem);
+        learner_fail(job, &problem);
         return;
     }
     text_init(&text);
     n_metrics = learner_measure(learner, job, true, metrics);
-    learner_encode(job, loss, metrics, n_metrics, served_generation(learner), -1, &text);
-    reply(job, &text, "application/json", served_generation(learner));
+    learner_encode(job, loss, metrics, n_metrics, newest_generation(learner), -1, &text);
+    learner_reply(job, &text, "application/json", newest_generation(learner));
 }
 
 /* What learns takes the place of what the file had; all else in it stays, byte for byte. */
@@ -151,80 +151,14 @@ static void export(struct learner *learner, struct learn_job *job)
                                         &err) != ENGINE_OK) {
         weights_unref(weights);
         problem_from_engine(&problem, &err);
-        fail(job, &problem);
+        learner_fail(job, &problem);
         return;
     }
     weights_unref(weights);
     text_init(&text);
     text_append(&text, bytes, size);
     free(bytes);
-    reply(job, &text, "application/octet-stream", served_generation(learner));
-}
-
-struct listing {
-    const struct learner *learner;
-    struct text text;
-    int64_t count;
-};
-
-static bool list_row(void *arg, const struct journal_row *row, size_t n_erased)
-{
-    struct listing *listing = arg;
-    struct text *text = &listing->text;
-    char hex[DIGEST_TEXT_BYTES + 1];
-
-    text_printf(text,
-                "%s{\"generation\":%" PRId64 ",\"kind\":\"%s\",\"time_ms\":%" PRId64
-                ",\"examples\":%zu,\"erased\":%zu",
-                listing->count++ > 0 ? "," : "",
-                listing->learner->generation_base + (int64_t)row->generation,
-                journal_kind_name(row->kind), row->time_ms, row->n_examples, n_erased);
-    if (!digest_is_none(&row->state))
-        text_printf(text, ",\"digest\":\"%s\"", digest_hex(&row->state, hex));
-    if (row->kind == JOURNAL_ROLLBACK)
-        text_printf(text, ",\"to\":%" PRId64,
-                    listing->learner->generation_base + (int64_t)row->first);
-    if (row->kind == JOURNAL_REWIND)
-        text_printf(text, ",\"first\":%" PRId64 ",\"last\":%" PRId64,
-                    listing->learner->generation_base + (int64_t)row->first,
-                    listing->learner->generation_base + (int64_t)row->last);
-    if (row->principal != NULL && row->principal[0] != '\0') {
-        text_puts(text, ",\"principal\":");
-        text_json_string(text, row->principal, strlen(row->principal));
-    }
-    text_puts(text, "}");
-    return !text->failed;
-}
-
-static void list_generations(struct learner *learner, struct learn_job *job)
-{
-    struct listing listing = {.learner = learner};
-    struct storage_fault fault = {0};
-    struct problem problem = {0};
-    char hex[DIGEST_TEXT_BYTES + 1];
-    int64_t limit = job->count > 0 && job->count < GENERATIONS_MAX ? job->count : GENERATIONS_MAX;
-    int64_t before = job->first > learner->generation_base ? job->first - learner->generation_base
-                                                           : 0;
-
-    text_init(&listing.text);
-    text_puts(&listing.text, "{\"model_name\":");
-    text_json_string(&listing.text, job->entry->name, strlen(job->entry->name));
-    text_puts(&listing.text, ",\"model_version\":");
-    text_json_string(&listing.text, job->entry->version, strlen(job->entry->version));
-    text_printf(&listing.text, ",\"generation\":%" PRId64 ",\"base\":{\"generation\":%" PRId64
-                ",\"sha256\":\"%s\"},\"generations\":[",
-                served_generation(learner), learner->generation_base,
-                digest_hex(&learner->base, hex));
-    if (learner->journal != NULL && !(job->first > 0 && before == 0) &&
-        journal_lineage(learner->journal, (uint64_t)before, (size_t)limit, list_row, &listing,
-                        &fault) != STORAGE_OK) {
-        text_free(&listing.text);
-        problem_from_fault(&problem, &fault);
-        fail(job, &problem);
-        return;
-    }
-    text_puts(&listing.text, "]}");
-    reply(job, &listing.text, "application/json", served_generation(learner));
+    learner_reply(job, &text, "application/octet-stream", newest_generation(learner));
 }
 
 void learner_answer(struct learner *learner, struct learn_job *job)
@@ -234,5 +168,5 @@ void learner_answer(struct learner *learner, struct learn_job *job)
     else if (job->kind == LEARN_JOB_EXPORT)
         export(learner, job);
     else
-        list_generations(learner, job);
+        learner_list(learner, job);
 }

@@ -71,12 +71,13 @@ static bool aim(struct learner *learner, const struct learn_job *job, struct lea
                 struct recovery_goal *goal, struct problem *problem)
 {
     struct journal_row *row = &update->row;
+    int64_t to;
 
     if (job->kind == LEARN_JOB_ERASE)
         return aim_erase(learner, job, update, goal, problem);
     if (job->kind == LEARN_JOB_ROLLBACK) {
         row->kind = JOURNAL_ROLLBACK;
-        if (!to_row(learner, job->first, 0, &row->first, problem))
+        if (!learner_locate(learner, job, &to, problem) || !to_row(learner, to, 0, &row->first, problem))
             return false;
         goal->to = row->first;
         return true;
@@ -90,8 +91,8 @@ static bool aim(struct learner *learner, const struct learn_job *job, struct lea
     return true;
 }
 
-static enum storage_status rebuild(struct learner *learner, const struct recovery_goal *goal,
-                                   struct storage_fault *fault)
+enum storage_status learner_rebuild(struct learner *learner, const struct recovery_goal *goal,
+                                    struct storage_fault *fault)
 {
     struct recovery_trainer trainer = learner_recovery(learner);
 
@@ -100,8 +101,8 @@ static enum storage_status rebuild(struct learner *learner, const struct recover
 }
 
 /* The trainer may stand anywhere after a rebuild that failed: back to the newest. */
-static bool give_up(struct learner *learner, const struct storage_fault *why,
-                    struct problem *problem)
+bool learner_give_up(struct learner *learner, const struct storage_fault *why,
+                     struct problem *problem)
 {
     struct recovery_goal newest = {.to = learner->generation};
     struct storage_fault worse = {0};
@@ -111,7 +112,7 @@ static bool give_up(struct learner *learner, const struct storage_fault *why,
                     learner->generation_base + (int64_t)why->generation, why->text);
     else
         problem_from_fault(problem, why);
-    if (rebuild(learner, &newest, &worse) != STORAGE_OK)
+    if (learner_rebuild(learner, &newest, &worse) != STORAGE_OK)
         learner_latch(learner, &worse);
     return false;
 }
@@ -127,7 +128,10 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
     if (!aim(learner, job, update, &goal, problem))
         return false;
     /* The row says it all by itself. */
-    update->settings = strdup("{}");
+    update->waits = learner_gate_waits(learner, job);
+    update->settings = strdup(job->note != NULL ? job->note : "{}");
+    if (update->waits)
+        update->settings = learner_gate_mark(update->settings);
     update->row.settings = update->settings;
     if (update->settings == NULL)
         return problem_set(problem, 507, "no_memory", "no memory to go back");
@@ -135,9 +139,10 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
         return problem_set(problem, 404, "unknown_generation",
                            "the updates from generation %" PRId64 " on are no longer kept one by one",
                            learner->generation_base + (int64_t)update->row.first);
-    if (rebuild(learner, &goal, &fault) != STORAGE_OK)
-        return give_up(learner, &fault, problem);
-    learner->show = true;
+    if (learner_rebuild(learner, &goal, &fault) != STORAGE_OK)
+        return learner_give_up(learner, &fault, problem);
+    learner->show = !update->waits;
+    job->outcome.hidden = update->waits;
     learner_fill_row(learner, update);
     learner_encode(job, NAN, NULL, 0, learner->generation_base + (int64_t)learner->generation, 1,
                    &update->answer);

@@ -84,19 +84,27 @@ static void fill_options(const struct learner *learner, struct trainer_options *
     options->losses = loss;
 }
 
-bool learner_make_trainer(struct learner *learner, struct problem *problem)
+struct trainer *learner_new_trainer(struct learner *learner, struct problem *problem)
 {
     struct trainer_options options;
     struct trainer_loss loss;
     struct engine_error err = {0};
+    struct trainer *trainer;
 
-    trainer_destroy(learner->trainer);
     fill_options(learner, &options, &loss);
-    learner->trainer = trainer_create(learner->model, &options, NULL, &err);
-    if (learner->trainer != NULL)
-        return true;
+    trainer = trainer_create(learner->model, &options, NULL, &err);
+    if (trainer != NULL)
+        return trainer;
     engine_error_prefix(&err, "model '%s' cannot learn", learner->entry->name);
-    return problem_set(problem, 422, "not_trainable", "%s", err.text);
+    problem_set(problem, 422, "not_trainable", "%s", err.text);
+    return NULL;
+}
+
+bool learner_make_trainer(struct learner *learner, struct problem *problem)
+{
+    trainer_destroy(learner->trainer);
+    learner->trainer = learner_new_trainer(learner, problem);
+    return learner->trainer != NULL;
 }
 
 static bool make_model(struct learner *learner, struct problem *problem)

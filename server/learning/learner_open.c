@@ -54,13 +54,12 @@ bool learner_open(struct learner *learner, struct problem *problem)
     weights_unref(model_entry_weights(learner->entry, &learner->generation_base));
     learner_watch_begin(learner);
     learner_publish_begin(learner);
+    learner_gate_init(learner);
     if (!learner_load(learner, problem))
         return false;
-    if (!learner_was_stored(learner))
-        return true;
-    if (!learner_store(learner, problem))
+    if (learner_was_stored(learner) && !learner_store(learner, problem))
         return false;
-    return learner->generation == 0 || learner_publish(learner, problem);
+    return learner_gate_open(learner, problem);
 }
 
 void learner_close(struct learner *learner)
@@ -72,6 +71,7 @@ void learner_close(struct learner *learner)
     if (learner->stored)
         storage_dir_close(&learner->dir);
     prequential_destroy(learner->prequential);
+    learner_gate_finish(learner);
     trainer_destroy(learner->trainer);
     model_unref(learner->model);
     free(learner->file);

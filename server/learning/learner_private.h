@@ -13,6 +13,7 @@
 #include "server/learning/checkpoint.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/learner_gate.h"
 #include "server/learning/pace.h"
 #include "server/learning/recovery.h"
 
@@ -54,6 +55,7 @@ struct learner {
     struct journal *journal;
     int64_t generation_base;       /* served generation = this + the journal's */
     uint64_t generation;           /* the journal's, steps of the open group included */
+    struct learner_gate gate;      /* what of that serves */
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
     struct pace_runner pace;
@@ -72,6 +74,7 @@ struct learner_update {
     void *memory;
     char *settings;
     const char **ids;              /* erase: of the examples; one block with their text */
+    bool waits;                    /* learner_gate_waits() */
 };
 
 /* learner_open.c */
@@ -86,8 +89,9 @@ void learner_publish_begin(struct learner *learner);
 bool learner_publish_plan(struct learner *learner);
 /* All that is durable, now. */
 bool learner_publish(struct learner *learner, struct problem *problem);
-/* After a commit: if one of its updates is to be seen. */
-bool learner_show(struct learner *learner, struct problem *problem);
+/* After a commit, `update` its last: if one of them is to be seen. */
+bool learner_show(struct learner *learner, const struct learner_update *update,
+                  struct problem *problem);
 /* When what waits must be seen at the latest (UINT64_MAX: no such time), and that. */
 uint64_t learner_show_due_ns(const struct learner *learner);
 void learner_show_late(struct learner *learner);
@@ -95,7 +99,8 @@ void learner_show_late(struct learner *learner);
 /* learner_file.c */
 /* The bytes of the model's file and the model, with a trainer on it. */
 bool learner_load(struct learner *learner, struct problem *problem);
-/* A trainer on the model file's own weights, in the place of the one there is. */
+/* A trainer on the model file's own weights; the second puts it in the place of the one there is. */
+struct trainer *learner_new_trainer(struct learner *learner, struct problem *problem);
 bool learner_make_trainer(struct learner *learner, struct problem *problem);
 
 /* learner_store.c */
@@ -116,6 +121,9 @@ struct recovery_trainer learner_recovery(struct learner *learner);
 bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
                   struct problem *problem);
 void learner_update_finish(struct learner_update *update);
+/* The job's targets in the order of the losses, by name, into `ordered` (LEARNER_METRICS_MAX). */
+bool learner_order_targets(const struct learner *learner, const struct learn_job *job,
+                           struct tensor *ordered, struct problem *problem);
 bool learner_has_room(struct learner *learner, const struct journal_row *row,
                       struct problem *problem);
 /* The row's generation, time, key and so on, now that the trainer holds its outcome. */
@@ -126,7 +134,12 @@ void learner_take_answer(struct learner_update *update);
 enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
                                    struct storage_fault *fault);
 
-/* learner_back.c: rolls back, rewinds or erases; likewise. */
+/* learner_back.c: the trainer as of another generation; after a failure, back to the newest (false). */
+enum storage_status learner_rebuild(struct learner *learner, const struct recovery_goal *goal,
+                                    struct storage_fault *fault);
+bool learner_give_up(struct learner *learner, const struct storage_fault *why,
+                     struct problem *problem);
+/* Rolls back, rewinds or erases; likewise. */
 bool learner_go_back(struct learner *learner, struct learn_job *job, struct learner_update *update,
                      struct problem *problem);
 /* The update's row into the journal, and the content of its examples out of it. */
@@ -146,6 +159,12 @@ void learner_sample(struct learner *learner);
 
 /* learner_answer.c: jobs that change nothing. */
 void learner_answer(struct learner *learner, struct learn_job *job);
+void learner_reply(struct learn_job *job, struct text *body, const char *content_type,
+                   int64_t generation);
+void learner_fail(struct learn_job *job, const struct problem *problem);
+/* learner_list.c: LEARN_JOB_GENERATIONS. */
+void learner_list(struct learner *learner, struct learn_job *job);
+/* learner_answer.c */
 /* The metrics of the last step's or evaluation's scores that have a value, all or (unless `ranking`) accuracy
  * and error alone; none where scores and targets are no table of rows. */
 int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,

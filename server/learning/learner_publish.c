@@ -4,7 +4,6 @@
 
 #include "server/clock.h"
 #include "server/observe/statistics.h"
-#include "server/status_map.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -16,7 +15,8 @@ void learner_publish_begin(struct learner *learner)
 
 bool learner_publish_plan(struct learner *learner)
 {
-    bool seen = publish_policy_add(&learner->policy, clock_now_ns());
+    bool seen = learner->gate.policy == GATE_OPEN &&
+                publish_policy_add(&learner->policy, clock_now_ns());
 
     learner->show = learner->show || seen;
     return seen;
@@ -24,28 +24,20 @@ bool learner_publish_plan(struct learner *learner)
 
 bool learner_publish(struct learner *learner, struct problem *problem)
 {
-    struct engine_error err = {0};
-    int64_t old, generation = learner->generation_base + (int64_t)learner->generation;
-    struct weights *from = model_entry_weights(learner->entry, &old), *weights;
-
-    weights = trainer_publish(learner->trainer, from, &err);
-    weights_unref(from);
-    if (weights == NULL) {
-        problem_from_engine(problem, &err);
+    if (!learner_publish_as(learner, learner->generation, problem))
         return false;
-    }
-    model_entry_publish(learner->entry, weights, generation);
     publish_policy_shown(&learner->policy);
     learner->show = false;
-    learning_stats_set(stats_learning(learner->entry->stats), LEARNING_GENERATION,
-                       (double)generation);
     return true;
 }
 
-bool learner_show(struct learner *learner, struct problem *problem)
+bool learner_show(struct learner *learner, const struct learner_update *update,
+                  struct problem *problem)
 {
     learning_stats_set(stats_learning(learner->entry->stats), LEARNING_NEWEST,
                        (double)(learner->generation_base + (int64_t)learner->generation));
+    if (learner->gate.policy != GATE_OPEN)
+        return learner_gate_committed(learner, update, problem);
     return !learner->show || learner_publish(learner, problem);
 }
 

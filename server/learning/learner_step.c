@@ -11,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Targets in the order of the losses: by the output's name; a model with one loss takes its one target
- * whatever it is called. */
-static bool order_targets(const struct learner *learner, struct learn_job *job,
-                          struct tensor *ordered, struct problem *problem)
+/* By the output's name; a model with one loss takes its one target whatever it is called. */
+bool learner_order_targets(const struct learner *learner, const struct learn_job *job,
+                           struct tensor *ordered, struct problem *problem)
 {
     int count = trainer_n_losses(learner->trainer);
 
+    if (count > LEARNER_METRICS_MAX)
+        return problem_set(problem, 422, "not_trainable", "more than %d losses", LEARNER_METRICS_MAX);
     if (job->n_targets != count)
         return problem_set(problem, 422, "wrong_targets", "%d targets, model '%s' learns from %d",
                            job->n_targets, job->entry->name, count);
@@ -32,7 +33,6 @@ static bool order_targets(const struct learner *learner, struct learn_job *job,
             return problem_set(problem, 422, "wrong_targets", "no target for output '%.128s'", name);
         ordered[i] = job->targets[found];
     }
-    memcpy(job->targets, ordered, (size_t)count * sizeof(*ordered));
     return true;
 }
 
@@ -116,11 +116,13 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     *update = (struct learner_update){.job = job};
     text_init(&update->answer);
     update->row.kind = JOURNAL_FINETUNE;
-    if (trainer_n_losses(learner->trainer) > LEARNER_METRICS_MAX)
-        return problem_set(problem, 422, "not_trainable", "more than %d losses", LEARNER_METRICS_MAX);
-    if (!order_targets(learner, job, ordered, problem))
+    update->waits = learner_gate_waits(learner, job);
+    if (!learner_order_targets(learner, job, ordered, problem))
         return false;
+    memcpy(job->targets, ordered, (size_t)job->n_targets * sizeof(*ordered));
     update->settings = learn_row_settings(job, rate);
+    if (update->waits)
+        update->settings = learner_gate_mark(update->settings);
     update->row.settings = update->settings;
     if (update->settings == NULL || !learn_row_examples(job, &update->row, &update->memory))
         return problem_set(problem, 507, "no_memory", "no memory for the update");

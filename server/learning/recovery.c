@@ -319,7 +319,7 @@ static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint6
 }
 
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
-                                   int64_t now_ms, struct storage_fault *fault)
+                                   uint64_t hold, int64_t now_ms, struct storage_fault *fault)
 {
     struct replay replay = {.dir = dir, .journal = journal};
     struct history path = {0};
@@ -334,7 +334,7 @@ enum storage_status recovery_prune(const struct storage_dir *dir, struct journal
     if (status == STORAGE_OK)
         status = journal_prunable(journal, now_ms, &retained, fault);
     if (status == STORAGE_OK)
-        status = keep_from_anchor(dir, retained, usable, n, &anchor, fault);
+        status = keep_from_anchor(dir, retained < hold ? retained : hold, usable, n, &anchor, fault);
     if (status == STORAGE_OK)
         status = storage_dir_sync(dir, fault);
     if (status == STORAGE_OK)

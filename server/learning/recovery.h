@@ -70,8 +70,9 @@ enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journ
 /* After a checkpoint: removes those that no longer lead to the state now, and prunes rows up to the
  * newest that retention leaves to begin from, but at least CHECKPOINT_KEPT stay: were one of them the
  * only good one, nothing would be lost. With retention the ones in between stay, at most 16 or so, so
- * that going back within it begins near. */
+ * that going back within it begins near. What leads to generation `hold`, which is on the way to the
+ * state now, stays as well (UINT64_MAX: nothing to hold). */
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
-                                   int64_t now_ms, struct storage_fault *fault);
+                                   uint64_t hold, int64_t now_ms, struct storage_fault *fault);
 
 #endif

@@ -178,7 +178,7 @@ static enum storage_status apply(struct replay *replay, const struct journal_row
     struct journal_row copy = *row;
     enum storage_status status;
 
-    if (row->kind == JOURNAL_PROMOTE)
+    if (row->kind == JOURNAL_PROMOTE || row->kind == JOURNAL_LABEL)
         return STORAGE_OK;
     if (replay->n_without > 0 && row->n_examples > 0) {
         examples = calloc(row->n_examples, sizeof(*examples));

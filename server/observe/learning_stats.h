@@ -39,6 +39,9 @@
       "Mean loss over the last 1000 examples, each judged before it was learnt.") \
     X(NEWEST, "inferd_learning_newest_generation", GAUGE, \
       "The newest durable generation; predictions may not see it yet.") \
+    X(PROMOTIONS, "inferd_learning_promotions_total", COUNTER, "Candidates that were promoted.") \
+    X(QUARANTINES, "inferd_learning_quarantines_total", COUNTER, \
+      "Candidates that the promotion gate has held back.") \
     X(READ_ONLY, "inferd_learning_read_only", GAUGE, \
       "1 when updates are refused until a restart or a repair.")
 #define LEARNING_MAP_U(X) \

@@ -34,7 +34,7 @@ START_TEST(rollback_goes_back_and_on)
     assert_oracle(&model);
     /* A checkpoint of the rollback itself, and pruning that keeps what is needed. */
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
     ck_assert_uint_eq(journal_floor(journal), 4);
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000008.safetensors"));
     learn(14);
@@ -150,7 +150,7 @@ START_TEST(erasure_rebuilds_without)
     learn(10);
     oracle(&model, 10, 10);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000006.safetensors"));
     ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000002.safetensors"));
     learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");
@@ -173,7 +173,7 @@ START_TEST(retention_keeps_ways_back)
     for (uint64_t g = 2; g <= 120; g += 2) {
         learn(g);
         checkpoint();
-        ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
     }
     ck_assert_uint_le(journal_floor(journal), 80);
     ck_assert_uint_ge(journal_floor(journal), 60);
@@ -227,7 +227,7 @@ START_TEST(random_histories)
                 checkpoint();
                 continue;
             } else if (dice == 2) {
-                ASSERT_OK(recovery_prune(&dir, journal, 0, err));
+                ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
                 continue;
             } else if (dice == 3) {
                 restart();

@@ -159,7 +159,7 @@ START_TEST(bad_rows_are_refused)
 
     memset(long_text, 'x', sizeof(long_text) - 1);
     learn(4);
-    for (int i = 0; i < 13; i++) {
+    for (int i = 0; i < 15; i++) {
         enum storage_status expected = STORAGE_LIMIT;
         struct journal_row row;
 
@@ -169,7 +169,7 @@ START_TEST(bad_rows_are_refused)
         case 0: row.generation = 4; expected = STORAGE_OUT_OF_ORDER; break;
         case 1: row.generation = 6; expected = STORAGE_OUT_OF_ORDER; break;
         case 2: row.kind = (enum journal_kind)0; break;
-        case 3: row.kind = (enum journal_kind)8; break;
+        case 3: row.kind = (enum journal_kind)9; break;
         case 4: row.key = ""; break;
         case 5: row.key = long_text; break;
         case 6: row.principal = long_text; break;
@@ -178,6 +178,8 @@ START_TEST(bad_rows_are_refused)
         case 9: row.n_examples = JOURNAL_EXAMPLES_MAX; break;
         case 10: row.examples = &huge; row.n_examples = 1; break;
         case 11: row.kind = JOURNAL_ROLLBACK; row.first = 5; expected = STORAGE_OUT_OF_ORDER; break;
+        case 12: row.kind = JOURNAL_PROMOTE; row.first = 5; expected = STORAGE_OUT_OF_ORDER; break;
+        case 13: row.kind = JOURNAL_LABEL; row.first = 5; expected = STORAGE_OUT_OF_ORDER; break;
         default: row.kind = JOURNAL_REWIND; row.first = 0; expected = STORAGE_NOT_FOUND; break;
         }
         memset(&fault, 0, sizeof(fault));

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Which generation serves. The journal says it: a promotion names it, and every other row that changes
+ * weights is served itself unless its settings begin with the mark below. */
+#include "server/learning/history.h"
+#include "server/learning/learner_private.h"
+
+#include "server/observe/log.h"
+#include "server/observe/statistics.h"
+#include "server/status_map.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Always first among a row's settings. */
+static const char unpublished[] = "{\"published\":false";
+
+static bool is_mark(enum journal_kind kind)
+{
+    return kind == JOURNAL_PROMOTE || kind == JOURNAL_LABEL;
+}
+
+void learner_gate_init(struct learner *learner)
+{
+    const char *publish = learner->config.publish;
+
+    learner->gate.policy = strcmp(publish, "gate") == 0     ? GATE_JUDGE
+                           : strcmp(publish, "manual") == 0 ? GATE_MANUAL
+                                                            : GATE_OPEN;
+    learner_judge_reset(learner);
+}
+
+void learner_gate_finish(struct learner *learner)
+{
+    trainer_destroy(learner->gate.serving);
+    weights_unref(learner->gate.next);
+}
+
+bool learner_has_candidate(const struct learner *learner)
+{
+    return learner->gate.policy != GATE_OPEN && learner->gate.changed > learner->gate.served;
+}
+
+uint64_t learner_gate_hold(const struct learner *learner)
+{
+    return learner->gate.policy == GATE_OPEN ? UINT64_MAX : learner->gate.served;
+}
+
+char *learner_gate_mark(char *settings)
+{
+    const char *rest = settings != NULL ? settings + 1 : "";
+    size_t length = strlen(rest) + sizeof(unpublished) + 1;
+    char *marked = settings != NULL ? malloc(length) : NULL;
+
+    if (marked != NULL)
+        snprintf(marked, length, "%s%s%s", unpublished, rest[0] != '}' ? "," : "", rest);
+    free(settings);
+    return marked;
+}
+
+/* Bit for bit, optimiser and all. */
+static bool copy_state(const struct trainer *from, struct trainer *to, struct problem *problem)
+{
+    int count = trainer_n_entries(from);
+    struct trainer_entry *entries = calloc((size_t)count + 1, sizeof(*entries));
+    struct engine_error err = {0};
+    bool good = false;
+
+    if (entries == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory for a candidate");
+    for (int i = 0; i < count; i++)
+        entries[i] = trainer_entry(from, i);
+    good = trainer_restore(to, count, entries, &err) == ENGINE_OK;
+    if (!good)
+        problem_from_engine(problem, &err);
+    free(entries);
+    return good;
+}
+
+static struct weights *make_weights(struct learner *learner, struct problem *problem)
+{
+    struct engine_error err = {0};
+    int64_t old;
+    struct weights *from = model_entry_weights(learner->entry, &old), *weights;
+
+    weights = trainer_publish(learner->trainer, from, &err);
+    weights_unref(from);
+    if (weights == NULL)
+        problem_from_engine(problem, &err);
+    return weights;
+}
+
+static void serve(struct learner *learner, struct weights *weights, uint64_t generation)
+{
+    model_entry_publish(learner->entry, weights, learner->generation_base + (int64_t)generation);
+    learner->gate.served = generation;
+    learning_stats_set(stats_learning(learner->entry->stats), LEARNING_GENERATION,
+                       (double)(learner->generation_base + (int64_t)generation));
+    learner_judge_reset(learner);
+}
+
+bool learner_gate_serves(const struct journal_row *row, uint64_t *ret)
+{
+    if (row->kind == JOURNAL_LABEL ||
+        strncmp(row->settings, unpublished, sizeof(unpublished) - 1) == 0)
+        return false;
+    *ret = row->kind == JOURNAL_PROMOTE ? row->first : row->generation;
+    return true;
+}
+
+/* --- at the start --- */
+
+struct served_scan {
+    uint64_t served, changed;
+    bool found;
+};
+
+/* Newest first, until both are known. */
+static bool scan(void *arg, const struct journal_row *row, size_t n_erased)
+{
+    struct served_scan *scan = arg;
+
+    (void)n_erased;
+    if (scan->changed == 0 && !is_mark(row->kind))
+        scan->changed = row->generation;
+    if (!scan->found)
+        scan->found = learner_gate_serves(row, &scan->served);
+    return !scan->found || scan->changed == 0;
+}
+
+/* The trainer is at the newest generation: the second one takes its place, it goes back to what served. */
+static bool open_candidate(struct learner *learner, struct problem *problem)
+{
+    const struct recovery_goal goal = {.to = learner->gate.served};
+    struct trainer *newest = learner->gate.serving;
+    struct storage_fault fault = {0};
+
+    if (learner_rebuild(learner, &goal, &fault) != STORAGE_OK) {
+        problem_from_fault(problem, &fault);
+        return false;
+    }
+    if (learner->gate.served > 0 && !learner_publish_as(learner, learner->gate.served, problem))
+        return false;
+    learner->gate.serving = learner->trainer;
+    learner->trainer = newest;
+    return true;
+}
+
+/* The configuration says now that everything serves: on the record before it does. */
+static bool promote_all(struct learner *learner, struct problem *problem)
+{
+    struct learn_job nobody = {.kind = LEARN_JOB_PROMOTE};
+    char settings[] = "{\"reason\":\"training.publish is each\"}";
+    struct learner_update update = {.job = &nobody, .settings = settings};
+    struct storage_fault fault = {0};
+
+    update.row.kind = JOURNAL_PROMOTE;
+    update.row.first = learner->generation;
+    update.row.state = learner_digest(learner);
+    learner_fill_row(learner, &update);
+    if (journal_append(learner->journal, &update.row, 1, &fault) == STORAGE_OK)
+        return true;
+    problem_from_fault(problem, &fault);
+    return false;
+}
+
+bool learner_gate_open(struct learner *learner, struct problem *problem)
+{
+    struct learner_gate *gate = &learner->gate;
+    struct served_scan found = {0};
+    struct storage_fault fault = {0};
+    bool good = true;
+
+    if (learner->journal != NULL &&
+        journal_lineage(learner->journal, 0, SIZE_MAX, scan, &found, &fault) != STORAGE_OK) {
+        problem_from_fault(problem, &fault);
+        return false;
+    }
+    /* Without a journal recovery has seen to it that the state is one that has served. */
+    gate->served = learner->journal != NULL ? found.served : learner->generation;
+    gate->changed = found.changed;
+    if (gate->policy == GATE_OPEN && gate->changed > gate->served) {
+        good = promote_all(learner, problem);
+    } else if (gate->policy != GATE_OPEN) {
+        gate->serving = learner_new_trainer(learner, problem);
+        good = gate->serving != NULL && copy_state(learner->trainer, gate->serving, problem);
+        if (good && gate->changed > gate->served)
+            return open_candidate(learner, problem);
+    }
+    if (gate->policy == GATE_OPEN)
+        gate->served = learner->generation;
+    good = good && (learner->generation == 0 || learner_publish_as(learner, gate->served, problem));
+    return good;
+}
+
+/* --- while it runs --- */
+
+/* True if what serves has learnt from one of the rows first..last. */
+static bool has_learnt(const struct history *path, int64_t first, int64_t last)
+{
+    for (size_t i = 0; i < path->n; i++)
+        if ((int64_t)path->ranges[i].first <= last && (int64_t)path->ranges[i].last >= first)
+            return true;
+    return false;
+}
+
+/* A rewind or an erasure takes something away from what serves. When in doubt it does. */
+static bool reaches_served(struct learner *learner, const struct learn_job *job)
+{
+    int64_t base = learner->generation_base;
+    struct history_jumps jumps;
+    struct history path = {0};
+    struct storage_fault fault = {0};
+    bool reaches = true;
+
+    if (history_collect(learner->journal, &jumps, &fault) != STORAGE_OK)
+        return true;
+    if (history_to(&jumps, learner->gate.served, &path, &fault) == STORAGE_OK) {
+        reaches = job->kind == LEARN_JOB_REWIND &&
+                  has_learnt(&path, job->first - base, job->last - base);
+        for (size_t i = 0; job->kind == LEARN_JOB_ERASE && i < job->n_places; i++)
+            reaches = reaches || has_learnt(&path, job->places[i].generation - base,
+                                            job->places[i].generation - base);
+        history_finish(&path);
+    }
+    history_jumps_finish(&jumps);
+    return reaches;
+}
+
+bool learner_gate_waits(struct learner *learner, const struct learn_job *job)
+{
+    switch (job->kind) {
+    case LEARN_JOB_ROLLBACK:
+    case LEARN_JOB_PROMOTE:
+    case LEARN_JOB_LABEL:
+        return false;
+    case LEARN_JOB_REWIND:
+    case LEARN_JOB_ERASE:
+        return learner->gate.policy != GATE_OPEN && !reaches_served(learner, job);
+    default:
+        return learner->gate.policy != GATE_OPEN;
+    }
+}
+
+static void log_promotion(const struct learner *learner, const struct journal_row *row)
+{
+    log_write(learner->log, LOG_LEVEL_INFO, "candidate promoted",
+              "model=%s version=%s generation=%" PRId64 " why=%s", learner->entry->name,
+              learner->entry->version, learner->generation_base + (int64_t)row->first, row->settings);
+}
+
+bool learner_gate_committed(struct learner *learner, const struct learner_update *update,
+                            struct problem *problem)
+{
+    struct learner_gate *gate = &learner->gate;
+    const struct journal_row *row = &update->row;
+    bool good = true;
+
+    if (!is_mark(row->kind))
+        gate->changed = row->generation;
+    if (row->kind == JOURNAL_PROMOTE) {
+        serve(learner, gate->next, row->first);
+        gate->next = NULL;
+        learning_stats_add(stats_learning(learner->entry->stats), LEARNING_PROMOTIONS, 1);
+        log_promotion(learner, row);
+    } else if (!is_mark(row->kind) && !update->waits) {
+        good = copy_state(learner->trainer, gate->serving, problem) &&
+               learner_publish_as(learner, row->generation, problem);
+    } else if (row->kind == JOURNAL_REWIND || row->kind == JOURNAL_ERASE) {
+        learner_judge_reset(learner);      /* the candidate is another */
+    }
+    return good;
+}
+
+bool learner_publish_as(struct learner *learner, uint64_t generation, struct problem *problem)
+{
+    struct weights *weights = make_weights(learner, problem);
+
+    if (weights == NULL)
+        return false;
+    serve(learner, weights, generation);
+    return true;
+}
+
+/* --- promotion --- */
+
+/* Between what serves and the newest, on the way to it. */
+static bool leads_on(struct learner *learner, uint64_t generation, bool *ret,
+                     struct storage_fault *fault)
+{
+    struct history_jumps jumps;
+    struct history served = {0}, way = {0}, newest = {0};
+    bool good = history_collect(learner->journal, &jumps, fault) == STORAGE_OK;
+
+    if (!good)
+        return false;
+    good = history_to(&jumps, learner->gate.served, &served, fault) == STORAGE_OK &&
+           history_to(&jumps, generation, &way, fault) == STORAGE_OK &&
+           history_to(&jumps, learner->generation, &newest, fault) == STORAGE_OK;
+    *ret = good && history_begins(&way, &served) && history_begins(&newest, &way);
+    history_finish(&served);
+    history_finish(&way);
+    history_finish(&newest);
+    history_jumps_finish(&jumps);
+    return good;
+}
+
+static bool aim(struct learner *learner, const struct learn_job *job, uint64_t *ret,
+                struct problem *problem)
+{
+    int64_t base = learner->generation_base;
+    int64_t wanted = job->first >= 0 ? job->first : base + (int64_t)learner->generation;
+    struct storage_fault fault = {0};
+    bool leads = false;
+
+    if (learner->gate.policy == GATE_OPEN)
+        return problem_set(problem, 409, "nothing_to_promote",
+                           "model '%s' serves every update: training.publish in its config.json is "
+                           "neither gate nor manual", learner->entry->name);
+    if (wanted > base + (int64_t)learner->generation)
+        return problem_set(problem, 404, "unknown_generation",
+                           "there is no generation %" PRId64 ": the newest is %" PRId64, wanted,
+                           base + (int64_t)learner->generation);
+    if (!learner_has_candidate(learner) || wanted <= base + (int64_t)learner->gate.served)
+        return problem_set(problem, 409, "nothing_to_promote",
+                           "generation %" PRId64 " serves, and %" PRId64 " is not after it",
+                           base + (int64_t)learner->gate.served, wanted);
+    *ret = (uint64_t)(wanted - base);
+    if (!leads_on(learner, *ret, &leads, &fault)) {
+        problem_from_fault(problem, &fault);
+        return false;
+    }
+    if (leads)
+        return true;
+    return problem_set(problem, 409, "not_a_candidate",
+                       "generation %" PRId64 " was quarantined or left behind: roll back to it if it is "
+                       "wanted", wanted);
+}
+
+/* Weights and second trainer as of `generation`; the trainer is at the newest again. */
+static bool prepare(struct learner *learner, uint64_t generation, struct problem *problem)
+{
+    const struct recovery_goal there = {.to = generation}, back = {.to = learner->generation};
+    struct storage_fault fault = {0};
+
+    if (generation != learner->generation &&
+        learner_rebuild(learner, &there, &fault) != STORAGE_OK)
+        return learner_give_up(learner, &fault, problem);
+    weights_unref(learner->gate.next);
+    learner->gate.next = make_weights(learner, problem);
+    if (learner->gate.next != NULL)
+        copy_state(learner->trainer, learner->gate.serving, problem);
+    if (generation != learner->generation &&
+        learner_rebuild(learner, &back, &fault) != STORAGE_OK)
+        return learner_give_up(learner, &fault, problem);
+    return problem->status == 0;
+}
+
+bool learner_promote(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                     struct problem *problem)
+{
+    *update = (struct learner_update){.job = job};
+    text_init(&update->answer);
+    update->row.kind = JOURNAL_PROMOTE;
+    if (!aim(learner, job, &update->row.first, problem))
+        return false;
+    update->settings = strdup(job->note != NULL ? job->note : "{}");
+    if (update->settings == NULL)
+        return problem_set(problem, 507, "no_memory", "no memory to promote");
+    if (!prepare(learner, update->row.first, problem))
+        return false;
+    learner_fill_row(learner, update);
+    learner_encode(job, NAN, NULL, 0, learner->generation_base + (int64_t)update->row.first, 1,
+                   &update->answer);
+    learner_take_answer(update);
+    return true;
+}
