@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is learnt and what serves may be two things: candidates that are promoted by hand or by the gate,
+quarantine, labels and times to roll back to, and all of it across kill -9."""
+import os
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from test_learning import IMAGES, LABELS, Service  # noqa: E402
+
+
+def lesson(k, size=8):
+    first = k % (len(IMAGES) // size) * size
+    return IMAGES[first:first + size], LABELS[first:first + size]
+
+
+def poisoned(k, size=8):
+    images, labels = lesson(k, size)
+    return images, [(label + 5) % 10 for label in labels]
+
+
+def teach(service, images, labels, **more):
+    status, answer, _ = service.teach(images, labels, **more)
+    assert status == 200, answer
+    return answer["parameters"]
+
+
+def listing(service, query=""):
+    status, answer, _ = service.call("GET", "/generations" + query)
+    assert status == 200, answer
+    return answer
+
+
+def crash(service):
+    service.stop(signal.SIGKILL)
+    service.start()
+
+
+class Manual(unittest.TestCase):
+    def test_nothing_serves_before_it_is_promoted(self):
+        """A candidate learns durably and unseen; what is promoted serves, also after any crash."""
+        with Service({"learning_rate": 0.05, "publish": "manual", "checkpoint_updates": 3}) as service, \
+                Service({"learning_rate": 0.05}) as oracle:
+            first = service.predict(IMAGES[:8])
+            base = first[1]
+            states = {base: first[0]}
+            for k in range(5):
+                told = teach(service, *lesson(k))
+                self.assertEqual(told, {"generation": base + k + 1, "durable": True, "published": False})
+                teach(oracle, *lesson(k))
+                states[base + k + 1] = oracle.predict(IMAGES[:8])[0]
+                self.assertEqual(service.predict(IMAGES[:8]), first)
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), first)
+            # An older candidate than the newest, then the newest; numbers go on after the mark.
+            status, answer, headers = service.call("POST", "/promote", {"generation": base + 2})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(answer["parameters"], {"generation": base + 2, "durable": True})
+            self.assertEqual(headers["ETag"], '"%d"' % (base + 6))
+            self.assertEqual(service.predict(IMAGES[:8]), (states[base + 2], base + 2))
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), (states[base + 2], base + 2))
+            told = listing(service)
+            self.assertEqual((told["generation"], told["served"], told["publish"]), (base + 6, base + 2, "manual"))
+            self.assertEqual([(row["kind"], row.get("state")) for row in told["generations"]],
+                             [("promote", None)] + [("finetune", "candidate")] * 3 +
+                             [("finetune", "served"), ("finetune", None)])
+            self.assertEqual(told["generations"][0]["promoted"], base + 2)
+            # What went on learning goes on from the newest, bit for bit.
+            self.assertEqual(teach(service, *lesson(5))["generation"], base + 7)
+            teach(oracle, *lesson(5))
+            status, answer, _ = service.call("POST", "/promote")
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(service.predict(IMAGES[:8]), (oracle.predict(IMAGES[:8])[0], base + 7))
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                service.stop(how)
+                service.start()
+                self.assertEqual(service.predict(IMAGES[:8]), (oracle.predict(IMAGES[:8])[0], base + 7))
+            page = service.daemon.get("/metrics").body.decode()
+            self.assertIn('inferd_learning_generation{model="digits",version="1"} %d' % (base + 7), page)
+            self.assertIn('inferd_learning_newest_generation{model="digits",version="1"} %d' % (base + 8), page)
+
+    def test_refusals(self):
+        with Service({"learning_rate": 0.05, "publish": "manual"}) as service, Service({}) as each:
+            _, base = service.predict(IMAGES[:1])
+            teach(each, *lesson(0))
+            for body in (None, {}):
+                self.assertEqual(each.call("POST", "/promote", body)[0], 409)
+            self.assertEqual(service.call("POST", "/promote", {})[0], 409)
+            for k in range(3):
+                teach(service, *lesson(k))
+            rows = [({"generation": base + 9}, {}, 404), ({"generation": base}, {}, 409), ({"generation": -1}, {}, 400),
+                    ({"generation": "x"}, {}, 400), ({"first": 1}, {}, 400), ("[", {}, 400),
+                    ({}, {"If_Match": '"%d"' % (base + 2)}, 412),
+                    ({"generation": base + 1}, {"If_Match": '"%d"' % (base + 3), "Idempotency_Key": "p"}, 200),
+                    ({"generation": base + 1}, {"Idempotency_Key": "p"}, 200),
+                    ({"generation": base + 2}, {"Idempotency_Key": "p"}, 409),
+                    ({"generation": base + 1}, {}, 409)]
+            for body, headers, wanted in rows:
+                with self.subTest(body=body, headers=headers):
+                    status, answer, _ = service.call("POST", "/promote", body, **headers)
+                    self.assertEqual(status, wanted, answer)
+            self.assertEqual(service.predict(IMAGES[:1])[1], base + 1)
+
+    def test_back_and_forget(self):
+        """Rewind and erase: what serves changes only if it had learnt what goes."""
+        training = {"learning_rate": 0.05, "publish": "manual", "checkpoint_updates": 2}
+        with Service(training) as service, Service({"learning_rate": 0.05}) as oracle:
+            _, base = service.predict(IMAGES[:1])
+            for k in range(4):
+                teach(service, *lesson(k))
+            service.call("POST", "/promote", {"generation": base + 2})
+            serving = service.predict(IMAGES[:8])
+            # Only the candidate had learnt it.
+            status, answer, _ = service.call("POST", "/rewind", {"first": base + 3, "last": base + 3})
+            self.assertEqual((status, answer.get("parameters")),
+                             (200, {"generation": base + 6, "durable": True, "published": False}), answer)
+            self.assertEqual(service.predict(IMAGES[:8]), serving)
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), serving)
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": base + 4, "row": 2}]})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(service.predict(IMAGES[:8]), serving)
+            # What serves had learnt it.
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": base + 1, "row": 0}]})
+            self.assertEqual(status, 200, answer)
+            for k, gone in ((0, 0), (1, None), (3, 2)):
+                images, labels = lesson(k)
+                keep = [i for i in range(8) if i != gone]
+                teach(oracle, [images[i] for i in keep], [labels[i] for i in keep])
+            expected = oracle.predict(IMAGES[:8])[0], base + 8
+            self.assertEqual(service.predict(IMAGES[:8]), expected)
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), expected)
+
+    def test_pruning_keeps_what_serves(self):
+        """Far behind the candidate, beyond all retention: what serves is still there after a crash."""
+        training = {"learning_rate": 0.02, "publish": "manual", "checkpoint_updates": 2, "keep_updates": 2}
+        with Service(training) as service:
+            _, base = service.predict(IMAGES[:1])
+            for k in range(3):
+                teach(service, *lesson(k, 2))
+            self.assertEqual(service.call("POST", "/promote", {"generation": base + 2})[0], 200)
+            serving = service.predict(IMAGES[:8])
+            for k in range(30):
+                teach(service, *lesson(k, 2))
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), serving)
+            self.assertEqual(service.call("POST", "/promote")[0], 200)
+            serving = service.predict(IMAGES[:8])
+            for k in range(6):
+                teach(service, *lesson(k, 2))
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), serving)
+            # Once it is promoted the way there may go.
+            self.assertGreater(min(row["generation"] for row in listing(service)["generations"]), base + 20)
+
+    def test_policy_changes(self):
+        """From manual to each: the candidate serves, on the record; and back: it serves on."""
+        with Service({"learning_rate": 0.05, "publish": "manual"}) as service:
+            config = os.path.join(service.models, "digits", "config.json")
+            _, base = service.predict(IMAGES[:1])
+            for k in range(3):
+                teach(service, *lesson(k))
+            service.stop(signal.SIGKILL)
+            with open(config, "w") as file:
+                file.write('{"training": {"learning_rate": 0.05}}')
+            service.start()
+            values, generation = service.predict(IMAGES[:8])
+            self.assertGreaterEqual(generation, base + 3)
+            self.assertEqual(listing(service)["generations"][0]["kind"], "promote")
+            service.stop(signal.SIGKILL)
+            with open(config, "w") as file:
+                file.write('{"training": {"learning_rate": 0.05, "publish": "manual"}}')
+            service.start()
+            again, now = service.predict(IMAGES[:8])
+            self.assertEqual(again, values)
+            self.assertGreaterEqual(now, base + 3)
+            self.assertNotIn("candidate", listing(service))
+
+
+class Places(unittest.TestCase):
+    def test_rollback_to_label_and_time(self):
+        with Service({"learning_rate": 0.05}) as service:
+            states, times = {}, {}
+            values, base = service.predict(IMAGES[:4])
+            states[base] = values
+            before = int(time.time() * 1000) - 1
+            for k in range(3):
+                generation = teach(service, *lesson(k))["generation"]
+                states[generation] = service.predict(IMAGES[:4])[0]
+                time.sleep(0.003)
+                times[generation] = int(time.time() * 1000)
+                time.sleep(0.003)
+            self.assertEqual(service.call("POST", "/label", {"label": "good", "generation": base + 2})[0], 200)
+            self.assertEqual(service.call("POST", "/label", {"label": "newest"})[0], 200)
+            crash(service)
+            names = {row["label"]: row["of"] for row in listing(service)["generations"] if row["kind"] == "label"}
+            self.assertEqual(names, {"good": base + 2, "newest": base + 4})
+            rows = [({"label": "good"}, base + 2), ({"time_ms": times[base + 1]}, base + 1),
+                    ({"time_ms": times[base + 2]}, base + 2), ({"label": "newest"}, base + 3),
+                    ({"time_ms": before}, base)]
+            for body, to in rows:
+                with self.subTest(body):
+                    status, answer, _ = service.call("POST", "/rollback", body)
+                    self.assertEqual(status, 200, answer)
+                    self.assertEqual(service.predict(IMAGES[:4])[0], states[to])
+            # The newest of a name counts.
+            self.assertEqual(service.call("POST", "/label", {"label": "good", "generation": base + 1})[0], 200)
+            self.assertEqual(service.call("POST", "/rollback", {"label": "good"})[0], 200)
+            self.assertEqual(service.predict(IMAGES[:4])[0], states[base + 1])
+            bad = [("/rollback", {"label": "none"}, 404), ("/rollback", {}, 400), ("/rollback", {"label": ""}, 400),
+                   ("/rollback", {"label": "a b"}, 400), ("/rollback", {"label": "x" * 65}, 400),
+                   ("/rollback", {"label": "good", "time_ms": 1}, 400), ("/rollback", {"time_ms": -1}, 400),
+                   ("/rollback", {"generation": base, "label": "good"}, 400), ("/label", {}, 400),
+                   ("/label", {"label": "x", "generation": base + 99}, 404), ("/label", {"label": 3}, 400)]
+            for path, body, wanted in bad:
+                with self.subTest(body):
+                    status, answer, _ = service.call("POST", path, body)
+                    self.assertEqual(status, wanted, answer)
+
+
+class Gate(unittest.TestCase):
+    training = {"learning_rate": 0.02, "publish": "gate", "promotion_examples": 40, "checkpoint_updates": 4}
+
+    def test_clean_is_promoted_and_poison_is_not(self):
+        with Service(self.training) as service:
+            _, base = service.predict(IMAGES[:1])
+            seen = set()
+            for k in range(24):
+                teach(service, *lesson(k))
+                seen.add(service.predict(IMAGES[:8])[1])
+            told = listing(service)
+            promoted = [row["promoted"] for row in told["generations"] if row["kind"] == "promote"]
+            self.assertTrue(promoted, told)
+            self.assertEqual(seen, {base, *promoted})
+            self.assertEqual(told["served"], max(promoted))
+            self.assertFalse([row for row in told["generations"] if row["kind"] == "rollback"])
+            serving = service.predict(IMAGES[:8])
+            # A burst of wrong labels, then clean ones: they show what it has done.
+            for k in range(24, 28):
+                teach(service, *poisoned(k), learning_rate=0.2)
+            bad = listing(service)["generation"]
+            for k in range(28, 60):
+                teach(service, *lesson(k))
+                told = listing(service, "?limit=1000")
+                backs = [row for row in told["generations"] if row["kind"] == "rollback"]
+                if backs:
+                    break
+            self.assertTrue(backs, "the poisoned candidate was not quarantined")
+            verdict = backs[0]["quarantine"]
+            self.assertLessEqual(verdict["first"], bad - 3)
+            self.assertGreaterEqual(verdict["last"], bad)
+            self.assertIn("larger", verdict["reason"])
+            self.assertGreater(verdict["difference"], 0)
+            held = {row["generation"] for row in told["generations"] if row.get("state") == "quarantined"}
+            self.assertEqual(held, set(range(verdict["first"], verdict["last"] + 1)))
+            # The same weights as before, under the number of the row that says so.
+            self.assertEqual(service.predict(IMAGES[:8]), (serving[0], backs[0]["generation"]))
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8]), (serving[0], backs[0]["generation"]))
+            # Held back, but kept: it can be looked at, erased, and nothing that serves changes.
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": bad, "row": 0}]})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(service.predict(IMAGES[:8])[0], serving[0])
+            page = service.daemon.get("/metrics").body.decode()
+            self.assertNotIn("inferd_learning_refused_total{", page)
+
+    def test_bit_equal_across_kills(self):
+        """What the gate promotes is what a daemon that was never killed has at that generation's updates."""
+        with Service(self.training) as service, Service({"learning_rate": 0.02}) as oracle:
+            _, base = service.predict(IMAGES[:1])
+            states, taught = {base: oracle.predict(IMAGES[:8])[0]}, 0
+            for k in range(30):
+                generation = teach(service, *lesson(k))["generation"]
+                teach(oracle, *lesson(k))
+                states[generation] = oracle.predict(IMAGES[:8])[0]
+                taught += 1
+                before = service.predict(IMAGES[:8])
+                self.assertEqual(before[0], states[before[1]])
+                if k % 4 == 3:
+                    crash(service)
+                    self.assertEqual(service.predict(IMAGES[:8]), before)
+            self.assertEqual(len(states), taught + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
