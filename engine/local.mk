@@ -31,6 +31,7 @@ ENGINE_LIBS = engine/libengine.a $(OPENBLAS_LIBS) -lm -lpthread
 	%D%/op.h \
 	%D%/plan.c %D%/plan.h \
 	%D%/plan_check.c \
+	%D%/plan_draft.c \
 	%D%/plan_infer.c \
 	%D%/plan_layout.c \
 	%D%/plan_private.h \

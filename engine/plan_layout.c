@@ -31,16 +31,6 @@ static enum engine_status no_memory(struct engine_error *err)
     return engine_error_set(err, ENGINE_NO_MEMORY, "out of memory while planning");
 }
 
-static bool is_view(const struct plan_draft *draft)
-{
-    return draft->node == NULL || (draft->node->op->flags & OP_VIEW) != 0;
-}
-
-static int n_outputs_of(const struct plan_draft *draft)
-{
-    return draft->node != NULL ? draft->node->n_outputs : 1;
-}
-
 static int find_class(struct layout *layout, int id)
 {
     while (layout->class[id] != id) {
@@ -103,40 +93,22 @@ static bool find_seeds(struct layout *layout)
     return true;
 }
 
-/* How many of its inputs a draft reads the data of. */
-static int n_reads(const struct plan_draft *draft)
-{
-    if (is_view(draft))
-        return 1;
-    return (draft->node->op->flags & OP_SHAPE_ONLY) != 0 ? 0 : draft->node->n_inputs;
-}
-
 /* Backwards from the outputs: drafts that nobody needs are dropped, such as what only a folded
  * Shape looked at. */
 static void keep_wanted(struct layout *layout)
 {
-    struct plan_builder *builder = layout->builder;
     const struct graph *graph = layout->graph;
 
     for (int i = 0; i < graph->n_outputs; i++)
         layout->wanted[graph->outputs[i]] = 1;
     for (int i = 0; i < layout->n_seeds; i++)
         layout->wanted[layout->seeds[i]] = 1;
-    for (int d = builder->n_drafts - 1; d >= 0; d--) {
-        struct plan_draft *draft = &builder->drafts[d];
-
-        for (int i = 0; i < n_outputs_of(draft); i++)
-            if (draft->outputs[i] != VALUE_ABSENT && layout->wanted[draft->outputs[i]])
-                draft->kept = true;
-        for (int i = 0; i < n_reads(draft) && draft->kept; i++)
-            if (draft->inputs[i] != VALUE_ABSENT)
-                layout->wanted[draft->inputs[i]] = 1;
-    }
+    plan_keep_wanted(layout->builder, layout->wanted);
 }
 
 static bool is_step(const struct plan_draft *draft)
 {
-    return draft->kept && !is_view(draft);
+    return draft->kept && !plan_draft_is_view(draft);
 }
 
 /* An output that is optional and that nobody reads is not made. */
@@ -158,7 +130,7 @@ static int find_lives(struct layout *layout)
     for (int d = 0; d < builder->n_drafts; d++) {
         const struct plan_draft *draft = &builder->drafts[d];
 
-        if (draft->kept && is_view(draft))
+        if (draft->kept && plan_draft_is_view(draft))
             layout->class[draft->outputs[0]] = find_class(layout, draft->inputs[0]);
         if (!is_step(draft))
             continue;

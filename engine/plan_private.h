@@ -91,6 +91,15 @@ struct plan_draft {
     size_t scratch_bytes;
 };
 
+/* plan_draft.c. A draft that gives its input another shape, or name, and needs no run. */
+bool plan_draft_is_view(const struct plan_draft *draft);
+int plan_draft_n_outputs(const struct plan_draft *draft);
+/* How many of its inputs it reads the data of. */
+int plan_draft_n_reads(const struct plan_draft *draft);
+/* Backwards from the values whose entries in `wanted` (by id) are set: keeps the drafts that lead to them,
+ * and sets those of all that these read. */
+void plan_keep_wanted(struct plan_builder *builder, unsigned char *wanted);
+
 /* plan_infer.c: types and shapes of all values, folding what is known and deferring what cannot be
  * known without data. */
 enum engine_status plan_infer(struct plan_builder *builder, struct engine_error *err);

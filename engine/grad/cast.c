@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gradients of Cast and CastLike from float to float, the only ones through which any flows. */
+ * Gradients of Cast and CastLike from float32 to float32, the only ones through which any flows: from and to
+ * integers it is zero, and other floats tape_analyse() refuses. */
 #include "engine/grad/families.h"
 #include "engine/grad/term.h"
 

@@ -6,26 +6,9 @@
 
 #include <string.h>
 
-static bool is_view(const struct plan_draft *draft)
-{
-    return draft->node == NULL || (draft->node->op->flags & OP_VIEW) != 0;
-}
-
-static int n_outputs_of(const struct plan_draft *draft)
-{
-    return draft->node != NULL ? draft->node->n_outputs : 1;
-}
-
-static int n_reads(const struct plan_draft *draft)
-{
-    if (is_view(draft))
-        return 1;
-    return (draft->node->op->flags & OP_SHAPE_ONLY) != 0 ? 0 : draft->node->n_inputs;
-}
-
 static bool is_real(const struct tape_builder *builder, int id)
 {
-    return id != VALUE_ABSENT && builder->plan.values[id].dtype == DTYPE_F32;
+    return id != VALUE_ABSENT && dtype_is_float(builder->plan.values[id].dtype);
 }
 
 /* Inputs of a node through which a gradient flows, or would if there were one. */
@@ -78,7 +61,7 @@ static enum engine_status check_targets(const struct tape_builder *builder,
             return op_unsupported(node, err, "cannot be trained through: shapes or control flow "
                                              "depend on data from here on");
         }
-        if (!is_real(builder, id))
+        if (builder->plan.values[id].dtype != DTYPE_F32)
             return engine_error_set(err, ENGINE_UNSUPPORTED,
                                     "'%.64s' is %s: a loss needs float32 values",
                                     plan->graph->values[id].name,
@@ -92,16 +75,7 @@ static void keep_wanted(struct tape_builder *builder)
 {
     for (int i = 0; i < builder->options->n_targets; i++)
         builder->wanted[builder->options->targets[i]] = 1;
-    for (int d = builder->plan.n_drafts - 1; d >= 0; d--) {
-        struct plan_draft *draft = &builder->plan.drafts[d];
-
-        for (int i = 0; i < n_outputs_of(draft); i++)
-            if (draft->outputs[i] != VALUE_ABSENT && builder->wanted[draft->outputs[i]])
-                draft->kept = true;
-        for (int i = 0; i < n_reads(draft) && draft->kept; i++)
-            if (draft->inputs[i] != VALUE_ABSENT)
-                builder->wanted[draft->inputs[i]] = 1;
-    }
+    plan_keep_wanted(&builder->plan, builder->wanted);
 }
 
 static bool any_input(const struct tape_builder *builder, const struct plan_draft *draft,
@@ -125,7 +99,7 @@ static void find_dependence(struct tape_builder *builder)
 
         if (!draft->kept)
             continue;
-        if (is_view(draft)) {
+        if (plan_draft_is_view(draft)) {
             builder->root[draft->outputs[0]] = builder->root[draft->inputs[0]];
             builder->depends[draft->outputs[0]] = builder->depends[draft->inputs[0]];
         } else if (any_input(builder, draft, grad_inputs(grad_find(draft->node->op)),
@@ -139,7 +113,7 @@ static void find_dependence(struct tape_builder *builder)
 
 static bool any_active_output(const struct tape_builder *builder, const struct plan_draft *draft)
 {
-    for (int i = 0; i < n_outputs_of(draft); i++)
+    for (int i = 0; i < plan_draft_n_outputs(draft); i++)
         if (draft->outputs[i] != VALUE_ABSENT && builder->depends[draft->outputs[i]] &&
             builder->reaches[draft->outputs[i]])
             return true;
@@ -152,16 +126,17 @@ static void find_reach(struct tape_builder *builder)
         builder->reaches[builder->options->targets[i]] = 1;
     for (int d = builder->plan.n_drafts - 1; d >= 0; d--) {
         const struct plan_draft *draft = &builder->plan.drafts[d];
+        uint32_t mask;
 
         if (!draft->kept || !any_active_output(builder, draft))
             continue;
-        if (is_view(draft)) {
+        if (plan_draft_is_view(draft)) {
             builder->reaches[draft->inputs[0]] = 1;
             continue;
         }
+        mask = grad_inputs(grad_find(draft->node->op));
         for (int i = 0; i < draft->node->n_inputs; i++)
-            if ((grad_inputs(grad_find(draft->node->op)) & GRAD_BIT(i)) != 0 &&
-                is_real(builder, draft->inputs[i]))
+            if ((mask & GRAD_BIT(i)) != 0 && is_real(builder, draft->inputs[i]))
                 builder->reaches[draft->inputs[i]] = 1;
     }
     for (int id = 0; id < builder->plan.n_ids; id++)
@@ -176,6 +151,23 @@ static enum engine_status refuse(const struct node *node, const struct grad_def 
         return op_unsupported(node, err, "no gradient is known for this operator: what it "
                                          "depends on cannot be trained");
     return op_unsupported(node, err, "cannot be trained through: %s", grad->why_not);
+}
+
+/* Gradients are float32: one that a value of another float type needs would be lost on the way. */
+static enum engine_status check_types(const struct tape_builder *builder,
+                                      const struct plan_draft *draft, struct engine_error *err)
+{
+    for (int i = 0; i < draft->node->n_outputs; i++) {
+        int id = draft->outputs[i];
+
+        if (id != VALUE_ABSENT && builder->depends[id] && builder->reaches[id] &&
+            builder->plan.values[id].dtype != DTYPE_F32)
+            return op_unsupported(draft->node, err,
+                                  "cannot be trained through: its result is %s, and gradients are "
+                                  "float32; save the model in float32",
+                                  dtype_name(builder->plan.values[id].dtype));
+    }
+    return ENGINE_OK;
 }
 
 /* The same on every run of a model: the node's index, or, in a body, a number beyond. */
@@ -200,7 +192,7 @@ static enum engine_status make_steps(struct tape_builder *builder, struct engine
         const struct plan_draft *draft = &builder->plan.drafts[d];
         struct tape_step *step = &tape->steps[tape->n_steps];
 
-        if (!draft->kept || is_view(draft))
+        if (!draft->kept || plan_draft_is_view(draft))
             continue;
         builder->draft_of[tape->n_steps++] = d;
         step->node = draft->node;
@@ -211,6 +203,8 @@ static enum engine_status make_steps(struct tape_builder *builder, struct engine
                          any_input(builder, draft, grad_inputs(step->grad), builder->depends);
         if (step->backward && (step->grad == NULL || step->grad->backward == NULL))
             return refuse(draft->node, step->grad, err);
+        if (step->backward && check_types(builder, draft, err) != ENGINE_OK)
+            return ENGINE_UNSUPPORTED;
     }
     return ENGINE_OK;
 }

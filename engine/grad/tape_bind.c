@@ -12,11 +12,6 @@
 /* What empty tensors point at: NULL would mean "not known". */
 static max_align_t nothing;
 
-static const struct plan_draft *draft_of(const struct tape_builder *builder, int step)
-{
-    return &builder->plan.drafts[builder->draft_of[step]];
-}
-
 bool tape_allocate_operands(struct tape_builder *builder)
 {
     struct tape *tape = builder->tape;
@@ -95,7 +90,7 @@ static void fill_operands(struct tape_builder *builder)
 static void bind_step(struct tape_builder *builder, int s)
 {
     struct tape_step *step = &builder->tape->steps[s];
-    const struct plan_draft *draft = draft_of(builder, s);
+    const struct plan_draft *draft = tape_draft(builder, s);
     const int *item = &builder->step_item[3 * s];
 
     for (int i = 0; i < step->node->n_inputs; i++) {
@@ -148,7 +143,7 @@ static bool add_next_states(struct tape_builder *builder)
         struct tape_step *step = &tape->steps[s];
 
         for (int i = 0; i < step->node->n_inputs && step->grad != NULL; i++) {
-            int id = draft_of(builder, s)->inputs[i], state;
+            int id = tape_draft(builder, s)->inputs[i], state;
             struct tensor *next;
 
             if (id == VALUE_ABSENT || (step->grad->state_inputs & GRAD_BIT(i)) == 0)

@@ -10,11 +10,6 @@
 #include <limits.h>
 #include <string.h>
 
-static const struct plan_draft *draft_of(const struct tape_builder *builder, int step)
-{
-    return &builder->plan.drafts[builder->draft_of[step]];
-}
-
 static bool allocate(struct tape_builder *builder)
 {
     struct arena *arena = builder->plan.temporary;
@@ -46,7 +41,7 @@ static bool allocate(struct tape_builder *builder)
 bool tape_wants(const struct tape_builder *builder, int step, int input)
 {
     const struct tape_step *s = &builder->tape->steps[step];
-    int id = draft_of(builder, step)->inputs[input];
+    int id = tape_draft(builder, step)->inputs[input];
 
     return s->backward && id != VALUE_ABSENT && (s->grad->inputs & GRAD_BIT(input)) != 0 &&
            builder->plan.values[id].dtype == DTYPE_F32 && builder->active[builder->root[id]];
@@ -78,7 +73,7 @@ static void find_states(struct tape_builder *builder, int index)
     const struct graph *graph = builder->plan.graph;
 
     for (int i = 0; i < step->node->n_inputs; i++) {
-        int id = draft_of(builder, index)->inputs[i], root;
+        int id = tape_draft(builder, index)->inputs[i], root;
 
         if (id == VALUE_ABSENT || (step->grad->state_inputs & GRAD_BIT(i)) == 0)
             continue;
@@ -99,7 +94,7 @@ static enum engine_status prepare(struct tape_builder *builder, int index,
 {
     struct tape *tape = builder->tape;
     struct tape_step *step = &tape->steps[index];
-    const struct plan_draft *draft = draft_of(builder, index);
+    const struct plan_draft *draft = tape_draft(builder, index);
     int backward_time = 2 * tape->n_steps - index;
     struct grad_prepare p = {.node = step->node, .params = step->node->params,
                              .n_inputs = step->node->n_inputs, .n_outputs = step->node->n_outputs,
@@ -149,7 +144,7 @@ static enum engine_status prepare(struct tape_builder *builder, int index,
 bool tape_makes(const struct tape_builder *builder, int step, int output)
 {
     const struct tape_step *s = &builder->tape->steps[step];
-    int id = draft_of(builder, step)->outputs[output];
+    int id = tape_draft(builder, step)->outputs[output];
 
     return id != VALUE_ABSENT && (builder->wanted[id] || output < s->node->op->outputs_min ||
                                   (s->saved_outputs != NULL && s->saved_outputs[output] != NULL));
@@ -162,7 +157,7 @@ static void find_value_lives(struct tape_builder *builder)
     struct tape *tape = builder->tape;
 
     for (int s = 0; s < tape->n_steps; s++) {
-        const struct plan_draft *draft = draft_of(builder, s);
+        const struct plan_draft *draft = tape_draft(builder, s);
 
         for (int i = 0; i < tape->steps[s].node->n_inputs; i++)
             if (draft->inputs[i] != VALUE_ABSENT)
@@ -182,7 +177,7 @@ static void find_value_lives(struct tape_builder *builder)
 static bool may_overwrite(const struct tape_builder *builder, int step, int in_root, int out_root)
 {
     const struct tape_step *s = &builder->tape->steps[step];
-    const struct plan_draft *draft = draft_of(builder, step);
+    const struct plan_draft *draft = tape_draft(builder, step);
 
     if ((s->grad->flags & GRAD_INPLACE) == 0 || in_root == out_root ||
         !builder->active[out_root] || builder->grad_first[out_root] < 0 ||
@@ -208,7 +203,7 @@ static void find_grad_lives(struct tape_builder *builder)
             builder->grad_first[root] = builder->grad_last[root] = tape->n_steps;
     }
     for (int s = tape->n_steps - 1; s >= 0; s--) {
-        const struct plan_draft *draft = draft_of(builder, s);
+        const struct plan_draft *draft = tape_draft(builder, s);
         struct tape_step *step = &tape->steps[s];
         int time = 2 * tape->n_steps - s;
 

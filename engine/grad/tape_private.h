@@ -83,6 +83,11 @@ struct tape_builder {
     int *step_item;                /* by step: first of tape, forward scratch, backward scratch; 3 each */
 };
 
+static inline const struct plan_draft *tape_draft(const struct tape_builder *builder, int step)
+{
+    return &builder->plan.drafts[builder->draft_of[step]];
+}
+
 /* tape_analyse.c: which drafts lead to the targets, classes of views, what has a gradient; steps with
  * their node, grad and backward set. */
 enum engine_status tape_analyse(struct tape_builder *builder, struct engine_error *err);

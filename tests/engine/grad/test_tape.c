@@ -99,6 +99,11 @@ START_TEST(test_refused)
     } rows[] = {
         {"const w f32[4] 1 2 3 4; y = NonZero(w); z = Cast(y) to=1; out z", "decides shapes", 0},
         {"const w f64[2] 1 2; y = Exp(w); z = Cast(y) to=1; out z", "only float32", 0},
+        {"const w f32[2] 1 2; h = Cast(w) to=10; z = Cast(h) to=1; out z", "its result is float16", 0},
+        {"const w f32[2] 1 2; h = Cast(w) to=16; y = Exp(h); z = Cast(y) to=1; out z",
+         "Cast (node 'h'): cannot be trained through: its result is bfloat16", 0},
+        {"const w f32[2] 1 2; const l f64[] 0; h = CastLike(w,l); z = Cast(h) to=1; out z",
+         "its result is double", 0},
         {"const w f32[2,2] 1 2 3 4; y = Exp(w); z = Tanh(y); out z", "the budget is 64", 64},
     };
 
