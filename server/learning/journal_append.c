@@ -235,6 +235,7 @@ enum storage_status journal_append(struct journal *journal, const struct journal
         result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);
     if (result != SQLITE_OK)
         return journal_give_up(journal, "append", fault);
+    journal_grown(journal, journal_cost(rows, n_rows));
     journal_advance(journal, rows[n_rows - 1].generation, &chain);
     return STORAGE_OK;
 }

@@ -2,10 +2,8 @@
  * server/learning/journal_change.c - what takes away: pruning, erasure, folding the log in. */
 #include "server/learning/journal_private.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* As far as retention lets go. */
 static enum storage_status retained(struct journal *journal, uint64_t generation, int64_t now_ms,
@@ -106,23 +104,19 @@ enum storage_status journal_prune(struct journal *journal, uint64_t generation, 
     return STORAGE_OK;
 }
 
+/* The next commit begins the log anew when all of it has been folded in; as long as someone reads what is
+ * at its end, it grows. */
 static enum storage_status fold(struct journal *journal, int mode, struct storage_fault *fault)
 {
-    int left = 0, done = 0;
-    int result = sqlite3_wal_checkpoint_v2(journal->db, "main", mode, &left, &done);
+    uint64_t often = journal->options.log_bytes_max / JOURNAL_FRAME_BYTES;
+    int frames = 0, done = 0;
+    int result = sqlite3_wal_checkpoint_v2(journal->db, "main", mode, &frames, &done);
 
-    if (result == SQLITE_OK)
-        return STORAGE_OK;
-    return journal_give_up(journal, "fold its log in", fault);
-}
-
-static uint64_t log_bytes(const struct journal *journal)
-{
-    struct stat info;
-
-    return fstatat(journal->dir->fd, journal_log_file, &info, AT_SYMLINK_NOFOLLOW) == 0
-               ? (uint64_t)info.st_size
-               : 0;
+    if (result != SQLITE_OK)
+        return journal_give_up(journal, "fold its log in", fault);
+    journal->log_frames = frames > done ? (uint64_t)frames : 0;
+    journal->fold_frames = journal->log_frames + often;
+    return STORAGE_OK;
 }
 
 enum storage_status journal_tidy(struct journal *journal, bool all, struct storage_fault *fault)
@@ -130,7 +124,7 @@ enum storage_status journal_tidy(struct journal *journal, bool all, struct stora
     enum storage_status status = journal_may_change(journal, fault);
     struct storage_fault why = {0};
 
-    if (status != STORAGE_OK || (!all && log_bytes(journal) < journal->options.log_bytes_max))
+    if (status != STORAGE_OK || (!all && journal->log_frames < journal->fold_frames))
         return status;
     status = head_sync(&journal->head, &why);
     if (status != STORAGE_OK) {
@@ -196,6 +190,7 @@ enum storage_status journal_erase(struct journal *journal, const char *const *id
         result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);
     if (result != SQLITE_OK)
         return journal_give_up(journal, "erase", fault);
+    journal_grown(journal, journal_cost(row, 1));
     journal_advance(journal, row->generation, &chain);
     return journal_tidy(journal, true, fault);
 }

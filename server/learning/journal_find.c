@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * server/learning/journal_find.c - questions to the journal: a key's answer, an example's place, the
- * lineage, the size. All on its second connection, under its lock. */
+ * lineage. All on its second connection, under its lock. */
 #include "server/learning/journal_private.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-
-/* Left on the disk whatever learning does: for a checkpoint, and for everybody else. */
-#define DISK_RESERVE_BYTES (UINT64_C(16) << 20)
 
 static enum storage_status take_reply(sqlite3_stmt *statement, const char *key,
                                       const struct digest *body, struct journal_reply *ret,
@@ -189,69 +183,4 @@ enum storage_status journal_jumps(struct journal *journal, journal_visit visit, 
     status = visit_rows(journal, journal->reads[JOURNAL_READ_JUMPS], false, visit, arg, fault);
     pthread_mutex_unlock(&journal->lock);
     return status;
-}
-
-static uint64_t file_bytes(const struct journal *journal, const char *name)
-{
-    struct stat info;
-
-    return fstatat(journal->dir->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)info.st_size
-                                                                           : 0;
-}
-
-enum storage_status journal_measure(struct journal *journal, struct journal_size *ret,
-                                    struct storage_fault *fault)
-{
-    enum { PAGE_BYTES = 4096 };
-    int64_t pages = 0;
-    int result;
-
-    pthread_mutex_lock(&journal->lock);
-    result = journal_number(journal->reads[JOURNAL_READ_PAGES], &pages);
-    pthread_mutex_unlock(&journal->lock);
-    if (result != SQLITE_ROW)
-        return journal_fault(journal->reader, "measure it", fault);
-    ret->used_bytes = (uint64_t)pages * PAGE_BYTES;
-    ret->file_bytes = file_bytes(journal, journal_file) + file_bytes(journal, journal_log_file);
-    ret->floor = atomic_load(&journal->floor);
-    ret->last = atomic_load(&journal->last);
-    ret->generations = ret->last - ret->floor;
-    return STORAGE_OK;
-}
-
-enum storage_status journal_within(struct journal *journal, uint64_t bytes,
-                                   struct storage_fault *fault)
-{
-    uint64_t bytes_max = journal->options.bytes_max;
-    struct journal_size size;
-    enum storage_status status;
-
-    if (bytes_max == 0)
-        return STORAGE_OK;
-    status = journal_measure(journal, &size, fault);
-    if (status == STORAGE_OK && (size.used_bytes >= bytes_max || bytes > bytes_max - size.used_bytes))
-        return storage_fault_set(fault, STORAGE_LIMIT, journal_file, 0,
-                                 "the journal holds %" PRIu64 " bytes and may hold %" PRIu64
-                                 "; the update needs up to %" PRIu64,
-                                 size.used_bytes, bytes_max, bytes);
-    return status;
-}
-
-enum storage_status journal_room(struct journal *journal, uint64_t bytes,
-                                 struct storage_fault *fault)
-{
-    enum storage_status status = journal_within(journal, bytes, fault);
-    struct statvfs disk;
-    uint64_t left;
-
-    if (status != STORAGE_OK || fstatvfs(journal->dir->fd, &disk) != 0)
-        return status;
-    left = (uint64_t)disk.f_bavail * disk.f_frsize;
-    /* Once in the log and once, later, in the database. */
-    if (left < DISK_RESERVE_BYTES || bytes > (left - DISK_RESERVE_BYTES) / 2)
-        return storage_fault_set(fault, STORAGE_NO_SPACE, journal_file, 0,
-                                 "the disk has %" PRIu64 " bytes left, of which %" PRIu64
-                                 " stay free; the update may need twice %" PRIu64,
-                                 left, (uint64_t)DISK_RESERVE_BYTES, bytes);
-    return STORAGE_OK;
 }

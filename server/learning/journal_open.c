@@ -192,6 +192,18 @@ static enum storage_status prepare_all(struct journal *journal, struct storage_f
     return status;
 }
 
+/* SQLite calls this after each commit. The log's file does not shrink when it has been folded in: so its
+ * length says nothing of what is in it. */
+static int note_log(void *arg, sqlite3 *db, const char *name, int frames)
+{
+    struct journal *journal = arg;
+
+    (void)db;
+    (void)name;
+    journal->log_frames = (uint64_t)frames;
+    return SQLITE_OK;
+}
+
 /* True if anything says that this model has learnt before. */
 static enum storage_status any_trace(struct journal *journal, bool *ret, struct storage_fault *fault)
 {
@@ -265,6 +277,8 @@ static enum storage_status bring_up(struct journal *journal, struct storage_faul
         status = storage_file_settle(journal->dir, journal_log_file, fault);
     if (status == STORAGE_OK)
         status = connect(journal->dir, &journal->db, fault);
+    if (status == STORAGE_OK)
+        sqlite3_wal_hook(journal->db, note_log, journal);
     /* Its making may have been interrupted before the tables. */
     if (status == STORAGE_OK && !is_new && no_tables(journal->db)) {
         status = any_trace(journal, &trace, fault);
@@ -301,6 +315,8 @@ enum storage_status journal_open(const struct storage_dir *dir,
     journal->options = *options;
     if (journal->options.log_bytes_max == 0)
         journal->options.log_bytes_max = LOG_BYTES_MAX;
+    journal->used_most = UINT64_MAX;
+    journal->fold_frames = journal->options.log_bytes_max / JOURNAL_FRAME_BYTES;
     if (journal->options.key_age_min_ms <= 0)
         journal->options.key_age_min_ms = KEY_AGE_MIN_MS;
     status = bring_up(journal, fault);

@@ -10,7 +10,11 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-enum { JOURNAL_SALT_BYTES = 16, JOURNAL_ORDINAL_BITS = 20 };
+enum {
+    JOURNAL_SALT_BYTES = 16,
+    JOURNAL_ORDINAL_BITS = 20,
+    JOURNAL_FRAME_BYTES = 24 + 4096,    /* of SQLite's log: a page and its header */
+};
 
 /* X(name, SQL): statements that live as long as their connection. */
 #define JOURNAL_WRITE_MAP(X) \
@@ -62,10 +66,13 @@ struct journal {
     sqlite3_stmt *writes[JOURNAL_WRITES];
     struct head head;
     struct digest chain, floor_chain;       /* of the last row, of the floor */
+    uint64_t log_frames, fold_frames;       /* in SQLite's log; it is folded in from so many on */
     /* Everybody's, under the lock. */
     pthread_mutex_t lock;
     sqlite3 *reader;
     sqlite3_stmt *reads[JOURNAL_READS];
+    uint64_t used_most;                     /* the database has at most so many bytes */
+    uint64_t disk_asked_ns, disk_room;      /* when the disk had room, and how much that still grants */
     /* Everybody's. */
     _Atomic uint64_t last, floor;
     atomic_bool latched;                    /* `why` is written before */
@@ -117,9 +124,11 @@ bool journal_column_digest(sqlite3_stmt *statement, int column, struct digest *r
 enum storage_status journal_chain_of(struct journal *journal, uint64_t generation,
                                      struct digest *ret, struct storage_fault *fault);
 
-/* journal_find.c: LIMIT unless that many more bytes are below bytes_max. */
+/* journal_room.c: LIMIT unless that many more bytes are below bytes_max. */
 enum storage_status journal_within(struct journal *journal, uint64_t bytes,
                                    struct storage_fault *fault);
+/* Rows of that cost have been added. */
+void journal_grown(struct journal *journal, uint64_t bytes);
 
 /* journal_append.c: one row within a transaction; adds to the chain. The SQLite result. */
 int journal_add_row(struct journal *journal, const struct journal_row *row, struct digest *chain);

@@ -14,31 +14,39 @@
 
 enum { ALIGNMENT = 64 };
 
-static json_t *describe(const struct tensor *tensors, int count)
+static void describe(struct text *text, const struct tensor *tensors, int count)
 {
-    json_t *list = json_array();
-
     for (int i = 0; i < count; i++) {
-        json_t *dims = json_array();
-
-        for (int d = 0; d < tensors[i].shape.rank; d++)
-            json_array_append_new(dims, json_integer(tensors[i].shape.dims[d]));
-        json_array_append_new(
-            list, json_pack("[so]", wire_type_name(wire_type_from_dtype(tensors[i].dtype)), dims));
+        text_printf(text, "%s[\"%s\",[", i > 0 ? "," : "",
+                    wire_type_name(wire_type_from_dtype(tensors[i].dtype)));
+        for (int d = 0; d < tensors[i].shape.rank; d++) {
+            if (d > 0)
+                text_puts(text, ",");
+            text_json_int(text, tensors[i].shape.dims[d]);
+        }
+        text_puts(text, "]]");
     }
-    return list;
 }
 
 char *learn_row_settings(const struct learn_job *job, double rate)
 {
-    json_t *root = json_pack("{sfsIsbsoso}", "learning_rate", rate, "rows", (json_int_t)job->rows,
-                             "batched", job->entry->batchable, "inputs",
-                             describe(job->inputs, job->entry->n_inputs), "targets",
-                             describe(job->targets, job->n_targets));
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    struct text text;
 
-    json_decref(root);
-    return text;
+    text_init(&text);
+    text_puts(&text, "{\"learning_rate\":");
+    text_json_double(&text, rate);
+    text_puts(&text, ",\"rows\":");
+    text_json_int(&text, job->rows);
+    text_puts(&text, job->entry->batchable ? ",\"batched\":true,\"inputs\":["
+                                           : ",\"batched\":false,\"inputs\":[");
+    describe(&text, job->inputs, job->entry->n_inputs);
+    text_puts(&text, "],\"targets\":[");
+    describe(&text, job->targets, job->n_targets);
+    text_append(&text, "]}", sizeof("]}"));
+    if (!text.failed)
+        return text.data;
+    text_free(&text);
+    return NULL;
 }
 
 static size_t row_bytes(const struct tensor *tensors, int count, int64_t rows)

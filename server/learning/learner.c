@@ -95,6 +95,7 @@ static void commit(struct learner *learner, struct group *group)
         learner_update_finish(update);
     }
     group->n_updates = 0;
+    learner->group_bytes = 0;
     if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
         fault.status != STORAGE_BUSY)
         learner_latch(learner, &fault);

@@ -56,6 +56,7 @@ struct learner {
     int64_t generation_base;       /* served generation = this + the journal's */
     uint64_t generation;           /* the journal's, steps of the open group included */
     struct learner_gate gate;      /* what of that serves */
+    uint64_t group_bytes;          /* that the open group adds to the journal at most */
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
     struct pace_runner pace;

@@ -74,9 +74,10 @@ static bool take_step(struct learner *learner, struct learn_job *job, double rat
 bool learner_has_room(struct learner *learner, const struct journal_row *row,
                       struct problem *problem)
 {
+    uint64_t bytes = learner->group_bytes + journal_cost(row, 1);
     struct storage_fault fault = {0};
 
-    if (journal_room(learner->journal, journal_cost(row, 1), &fault) == STORAGE_OK)
+    if (journal_room(learner->journal, bytes, &fault) == STORAGE_OK)
         return true;
     problem_from_fault(problem, &fault);
     return false;
@@ -87,6 +88,7 @@ void learner_fill_row(struct learner *learner, struct learner_update *update)
 {
     struct journal_row *row = &update->row;
 
+    learner->group_bytes += journal_cost(row, 1);
     row->generation = ++learner->generation;
     row->time_ms = clock_unix_ms();
     row->seed = (uint64_t)learner->config.seed;

@@ -14,6 +14,7 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_find.c \
 	server/learning/journal_open.c \
 	server/learning/journal_read.c \
+	server/learning/journal_room.c \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
 	server/learning/journal_writer.c server/learning/journal_writer.h \
