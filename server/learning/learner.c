@@ -16,14 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Updates whose commit is due: at most so many, and no longer than this in computing. */
+/* Updates are committed after so much computing at the latest. */
 enum { GROUP_NS_MAX = 20 * 1000 * 1000, TRAINING_NICENESS = 5 };
-
-struct group {
-    int n_updates;
-    uint64_t begun_ns;
-    struct learner_update updates[LEARNER_GROUP_MAX];
-};
 
 /* Changes that go back, or say what serves: each is a group of its own. */
 static bool goes_back(const struct learn_job *job)
@@ -38,71 +32,11 @@ static bool is_change(const struct learn_job *job)
     return job->kind == LEARN_JOB_FINETUNE || goes_back(job);
 }
 
-static void answer_problem(struct learn_job *job, const struct problem *problem)
+void learner_refuse(struct learn_job *job, const struct problem *problem)
 {
     if (is_change(job) && job->entry->stats != NULL)
         learning_stats_refused(stats_learning(job->entry->stats), problem->reason);
     job->finish(job, NULL, NULL, -1, problem);
-}
-
-/* One transaction. An erasure is durable even if its journal's log cannot be emptied yet (BUSY). */
-static bool write_rows(struct learner *learner, struct group *group, struct storage_fault *fault)
-{
-    struct journal_row rows[LEARNER_GROUP_MAX];
-
-    if (group->updates[0].job->kind == LEARN_JOB_ERASE)
-        return learner_erase(learner, &group->updates[0], fault) == STORAGE_OK;
-    for (int i = 0; i < group->n_updates; i++)
-        rows[i] = group->updates[i].row;
-    return journal_append(learner->journal, rows, (size_t)group->n_updates, fault) == STORAGE_OK;
-}
-
-/* All of the group is durable and live, or none of it is acknowledged. */
-static void commit(struct learner *learner, struct group *group)
-{
-    struct learning_stats *stats = stats_learning(learner->entry->stats);
-    struct storage_fault fault = {0};
-    struct problem problem = {0};
-    uint64_t begun_ns = clock_now_ns();
-    bool good, erased;
-
-    if (group->n_updates == 0)
-        return;
-    /* One transaction: its rows are there together, so the last one's digest is enough. */
-    group->updates[group->n_updates - 1].row.state = learner_digest(learner);
-    erased = group->updates[0].job->kind == LEARN_JOB_ERASE;
-    good = write_rows(learner, group, &fault);
-    begun_ns = clock_now_ns() - begun_ns;
-    learning_stats_committed(stats, begun_ns);
-    if (!good) {
-        learner->ahead = true;
-        learner_latch(learner, &fault);
-        problem_from_fault(&problem, &fault);
-    } else {
-        good = learner_show(learner, &group->updates[group->n_updates - 1], &problem);
-        learning_stats_add(stats, LEARNING_UPDATES, group->n_updates);
-    }
-    for (int i = 0; i < group->n_updates; i++) {
-        struct learner_update *update = &group->updates[i];
-        const struct problem none = {0};
-
-        update->job->outcome.commit_ns = begun_ns;
-        if (good)
-            update->job->finish(update->job, &update->answer, "application/json",
-                                learner->generation_base + (int64_t)update->row.generation, &none);
-        else
-            answer_problem(update->job, &problem);
-        learner_update_finish(update);
-    }
-    group->n_updates = 0;
-    learner->group_bytes = 0;
-    if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
-        fault.status != STORAGE_BUSY)
-        learner_latch(learner, &fault);
-    /* Older checkpoints hold the influence of what was erased: a new one lets them go. */
-    if (good && (erased || learner->generation - learner->checkpointed >=
-                               (uint64_t)learner->config.checkpoint_updates))
-        learner_checkpoint(learner);
 }
 
 /* True when the key has been dealt with: applied before, or a conflict. */
@@ -121,7 +55,7 @@ static bool answer_known_key(struct learner *learner, struct learn_job *job)
         return false;
     if (status != STORAGE_OK) {
         problem_from_fault(&problem, &fault);
-        answer_problem(job, &problem);
+        learner_refuse(job, &problem);
         return true;
     }
     text_init(&text);
@@ -152,7 +86,7 @@ static bool may_change(struct learner *learner, const struct learn_job *job,
     return learner_store(learner, problem);
 }
 
-static bool key_is_in_group(const struct group *group, const struct learn_job *job)
+static bool key_is_in_group(const struct learner_group *group, const struct learn_job *job)
 {
     for (int i = 0; i < group->n_updates && job->key != NULL; i++)
         if (group->updates[i].job->key != NULL &&
@@ -161,7 +95,7 @@ static bool key_is_in_group(const struct group *group, const struct learn_job *j
     return false;
 }
 
-static void change(struct learner *learner, struct group *group, struct learn_job *job)
+static void change(struct learner *learner, struct learner_group *group, struct learn_job *job)
 {
     struct learner_update *update;
     struct problem problem = {0};
@@ -170,18 +104,18 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
 
     /* What a key was answered, and where a roll back begins, is known once the group is committed. */
     if (goes_back(job) || key_is_in_group(group, job))
-        commit(learner, group);
+        learner_commit(learner, group);
     if (learner->state == LEARNER_READY && learner->stored && answer_known_key(learner, job))
         return;
     if (!may_change(learner, job, &problem)) {
-        answer_problem(job, &problem);
+        learner_refuse(job, &problem);
         return;
     }
     order = learner_judge(learner, job);
     if (order != NULL)
         change(learner, group, order);
     if (learner->state != LEARNER_READY) {
-        answer_problem(job, &learner->reason);
+        learner_refuse(job, &learner->reason);
         return;
     }
     if (!group->n_updates)
@@ -193,13 +127,13 @@ static void change(struct learner *learner, struct group *group, struct learn_jo
                                           : learner_step(learner, job, update, &problem);
     if (!good) {
         learner_update_finish(update);
-        answer_problem(job, &problem);
+        learner_refuse(job, &problem);
         return;
     }
     group->n_updates++;
     if (group->n_updates == LEARNER_GROUP_MAX || goes_back(job) ||
         clock_now_ns() - group->begun_ns > (uint64_t)GROUP_NS_MAX)
-        commit(learner, group);
+        learner_commit(learner, group);
 }
 
 /* True if nobody waits for the job any more; then it has been answered. */
@@ -213,7 +147,7 @@ static bool drop_late(struct learn_job *job)
         problem_set(&problem, 504, "deadline", "the deadline passed before the update was computed");
     if (problem.status == 0)
         return false;
-    answer_problem(job, &problem);
+    learner_refuse(job, &problem);
     return true;
 }
 
@@ -260,15 +194,15 @@ static struct learn_job *take(struct learner *learner, bool wait)
 }
 
 /* Predictions first: what has been computed is brought home, then the next update waits for its turn. */
-static void give_way(struct learner *learner, struct group *group)
+static void give_way(struct learner *learner, struct learner_group *group)
 {
     if (pace_book(&learner->pace) == 0)
         return;
-    commit(learner, group);
+    learner_commit(learner, group);
     pace_wait(&learner->pace, NULL);
 }
 
-static void serve_one(struct learner *learner, struct group *group, struct learn_job *job)
+static void serve_one(struct learner *learner, struct learner_group *group, struct learn_job *job)
 {
     give_way(learner, group);
     if (drop_late(job))
@@ -277,16 +211,16 @@ static void serve_one(struct learner *learner, struct group *group, struct learn
         change(learner, group, job);
         return;
     }
-    commit(learner, group);
+    learner_commit(learner, group);
     if (learner->ahead)
-        answer_problem(job, &learner->reason);
+        learner_refuse(job, &learner->reason);
     else
         learner_answer(learner, job);
 }
 
 static void serve(struct learner *learner)
 {
-    struct group *group = calloc(1, sizeof(*group));
+    struct learner_group *group = calloc(1, sizeof(*group));
     struct problem problem = {0};
     struct learn_job *job;
 
@@ -297,11 +231,11 @@ static void serve(struct learner *learner)
 
         job = take(learner, !open);
         if (job != NULL && group == NULL)
-            answer_problem(job, &problem);
+            learner_refuse(job, &problem);
         else if (job != NULL)
             serve_one(learner, group, job);
         else if (open)
-            commit(learner, group);
+            learner_commit(learner, group);
         else if (clock_now_ns() >= learner_show_due_ns(learner))
             learner_show_late(learner);
         else if (tap_waits(&learner->entry->tap))
@@ -318,7 +252,7 @@ static void refuse_all(struct learner *learner)
 
     tap_detach(&learner->entry->tap);
     while ((job = take(learner, true)) != NULL)
-        answer_problem(job, &learner->reason);
+        learner_refuse(job, &learner->reason);
 }
 
 static void *learner_main(void *arg)

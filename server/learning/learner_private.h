@@ -78,6 +78,20 @@ struct learner_update {
     bool waits;                    /* learner_gate_waits() */
 };
 
+/* Updates that are committed together: one transaction, one sync, one publication. */
+struct learner_group {
+    int n_updates;
+    uint64_t begun_ns;
+    struct learner_update updates[LEARNER_GROUP_MAX];
+};
+
+/* learner.c: an answer that says why not. */
+void learner_refuse(struct learn_job *job, const struct problem *problem);
+
+/* learner_commit.c: all of the group is durable and answered, or none of it is acknowledged and the learner is
+ * latched. Empty afterwards. */
+void learner_commit(struct learner *learner, struct learner_group *group);
+
 /* learner_open.c */
 bool learner_open(struct learner *learner, struct problem *problem);
 void learner_close(struct learner *learner);

@@ -23,6 +23,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner.c server/learning/learner.h \
 	server/learning/learner_answer.c \
 	server/learning/learner_back.c \
+	server/learning/learner_commit.c \
 	server/learning/learner_file.c \
 	server/learning/learner_gate.c server/learning/learner_gate.h \
 	server/learning/learner_judge.c \
