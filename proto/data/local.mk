@@ -11,4 +11,5 @@ proto_libproto_a_SOURCES += \
 	%D%/source.c %D%/source.h \
 	%D%/table.c %D%/table.h \
 	%D%/table_class.h \
+	%D%/text_windows.c \
 	%D%/zip.c %D%/zip.h

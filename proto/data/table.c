@@ -28,8 +28,11 @@ static struct table *open_plain(struct source *source, const struct table_option
                                 struct problem *problem)
 {
     unsigned char peek[PEEK_BYTES] = {0};
-    int64_t n = source_read(source, peek, sizeof(peek), problem);
+    int64_t n;
 
+    if (options->text_window > 0)
+        return text_windows_open(source, options, problem);
+    n = source_read(source, peek, sizeof(peek), problem);
     if (n < 0 || !source_rewind(source, problem)) {
         source_destroy(source);
         return NULL;
@@ -55,7 +58,7 @@ struct table *table_open(const struct storage *storage, const struct table_optio
     complete(options, &all);
     if (!storage_read(storage, 0, magic, n, problem))
         return NULL;
-    if (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "PK\5\6", 4) == 0) {
+    if (all.text_window == 0 && (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "PK\5\6", 4) == 0)) {
         table = npz_open(storage, &all, problem);
     } else {
         source = source_create(storage, 0, storage->length);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * proto/data/table.h - a data file as rows of typed columns, whatever its format: CSV, JSON Lines,
- * NPY, NPZ, IDX, and gzip around any but NPZ. What it is, its first bytes say. Rows are streamed:
+ * NPY, NPZ, IDX, and gzip around any but NPZ. What it is, its first bytes say; plain text is read as
+ * windows of bytes when that is asked for. Rows are streamed:
  * memory follows from the limits, not from the file. One thread at a time.
  *
  * Problems say which line (text) or row (from 0), which column, and what was expected; the file's
@@ -11,7 +12,7 @@
 #include "proto/data/source.h"
 #include "proto/wire_tensor.h"
 
-enum table_format { TABLE_CSV, TABLE_JSON_LINES, TABLE_NPY, TABLE_NPZ, TABLE_IDX };
+enum table_format { TABLE_CSV, TABLE_JSON_LINES, TABLE_NPY, TABLE_NPZ, TABLE_IDX, TABLE_TEXT };
 
 /* Of one column: BYTES is text; CSV and JSON Lines have INT64 (every value is an integer) or FP64
  * beside it. */
@@ -34,6 +35,8 @@ struct table_options {
     char delimiter;             /* CSV */
     enum table_header header;   /* CSV */
     enum table_missing missing; /* CSV, JSON Lines */
+    int64_t text_window;        /* not 0: the file is text, rows are windows of so many bytes: column
+                                   "tokens", and the same one byte further on, "next" */
     const char *const *names;   /* NPZ: only these arrays (without ".npy") */
     int n_names;                /* 0: all */
     /* 0: the defaults, which are in the comments. */

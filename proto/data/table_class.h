@@ -22,6 +22,8 @@ struct table *npy_open(struct source *source, const struct table_options *option
                        struct problem *problem);
 struct table *idx_open(struct source *source, const struct table_options *options,
                        struct problem *problem);
+struct table *text_windows_open(struct source *source, const struct table_options *options,
+                                struct problem *problem);
 struct table *npz_open(const struct storage *storage, const struct table_options *options,
                        struct problem *problem);
 

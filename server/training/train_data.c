@@ -72,6 +72,7 @@ static bool open_file(struct loading *loading, const struct train_file *from)
     const char *path = from->name;
     const struct table_options options = {
         .delimiter = loading->wish->delimiter,
+        .text_window = loading->wish->text_window,
         .missing = loading->wish->skip_missing ? TABLE_MISSING_ROW_SKIPPED : TABLE_MISSING_REFUSED,
     };
     struct data_file *file = &loading->files[loading->n_files];

@@ -32,6 +32,7 @@ struct train_wish {
     int n_inputs, n_targets;
     struct train_field inputs[TRAIN_ENDS_MAX], targets[TRAIN_ENDS_MAX];
     const char *input_columns, *target_columns;   /* names separated by ',', or NULL */
+    int64_t text_window;           /* not 0: files are text (table_options.text_window) */
     char delimiter;                /* 0: found out */
     bool skip_missing;
     size_t memory_bytes_max;       /* of examples in memory (0: 1 GiB); the rest is in a file in */

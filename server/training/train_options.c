@@ -27,6 +27,9 @@ static const struct option_row {
     {"target", OPTION_TEXT, AT(target), 0, 0, "A,B", "columns to learn; by default the last"},
     {"delimiter", OPTION_TEXT, AT(delimiter), 0, 0, "C",
      "between cells of a CSV file; found out if not given"},
+    {"text", OPTION_WHOLE, AT(text), 1, 65536, "WINDOW",
+     "--data and --test are plain text: bytes are token ids, examples are windows of so many of them, and "
+     "what is learned is the byte that follows each"},
     {"skip-missing", OPTION_FLAG, AT(skip_missing), 0, 0, NULL,
      "leave out rows in which a value is missing"},
     {"validation", OPTION_REAL, AT(validation), 0, 0.9, "SHARE",
@@ -220,6 +223,8 @@ static bool check(struct train_options *options)
         return fail(options, "--search and --space go together");
     if (options->search != NULL && options->checkpoint != NULL)
         return fail(options, "a search writes no checkpoints");
+    if (options->text > 0 && (options->data.count > 1 || options->test.count > 1))
+        return fail(options, "--text: one file of --data, one of --test");
     if (options->skip_missing && options->data.count > 1)
         return fail(options, "--skip-missing: rows of several files would no longer match");
     return true;

@@ -21,6 +21,7 @@ struct train_options {
     const char *model, *output;
     struct train_list data, test;
     const char *inputs, *target, *delimiter;
+    int64_t text;
     bool skip_missing;
     double validation;
     const char *standardise;

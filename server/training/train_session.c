@@ -186,6 +186,7 @@ static bool make_wish(const struct train_session *session, const struct train_op
                                 .n_targets = trainer_n_losses(trainer),
                                 .input_columns = options->inputs,
                                 .target_columns = options->target,
+                                .text_window = options->text,
                                 .delimiter = options->delimiter != NULL ? options->delimiter[0] : 0,
                                 .skip_missing = options->skip_missing,
                                 .memory_bytes_max = (size_t)options->data_memory,

@@ -459,6 +459,50 @@ START_TEST(long_rows_are_whole)
 }
 END_TEST
 
+START_TEST(text_is_read_as_windows)
+{
+    static const struct {
+        const char *text, *rows;
+        int64_t window, count;
+    } cases[] = {
+        {"abcdefg", "97 98 99,98 99 100\n100 101 102,101 102 103\n", 3, 2},
+        {"abcdefgh", "97 98 99,98 99 100\n100 101 102,101 102 103\n", 3, 2},
+        {"{\"a\"", "123 34 97,34 97 34\n", 3, 1},
+        {"PK\3\4!", "80 75 3 4,75 3 4 33\n", 4, 1},
+        {"ab", "97,98\n", 1, 1},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct table_options options = {.text_window = cases[i].window};
+        struct problem problem = {0};
+        struct table *table = open_text(cases[i].text, strlen(cases[i].text), &options, &problem);
+        char *rows;
+
+        ck_assert_msg(table != NULL, "case %zu: %s", i, problem.text);
+        ck_assert_int_eq(table->n_rows, cases[i].count);
+        ck_assert_int_eq(table_find(table, "tokens"), 0);
+        ck_assert_int_eq(table_find(table, "next"), 1);
+        for (int turn = 0; turn < 2; turn++) {
+            rows = dump(table, 1 + turn, &problem);
+            ck_assert_str_eq(rows, cases[i].rows);
+            free(rows);
+            ck_assert(table_rewind(table, &problem));
+        }
+        table_destroy(table);
+    }
+}
+END_TEST
+
+START_TEST(text_shorter_than_a_window_is_refused)
+{
+    struct table_options options = {.text_window = 4};
+    struct problem problem = {0};
+
+    ck_assert_ptr_null(open_text("abcd", 4, &options, &problem));
+    ck_assert_str_eq(problem.text, "the text has 4 bytes; a window of 4 and the byte behind it are expected");
+}
+END_TEST
+
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("table");
@@ -470,6 +514,8 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, text_files_cut_at_every_byte_do_no_harm, 0,
                         sizeof(texts) / sizeof(texts[0]));
     tcase_add_test(tc, long_rows_are_whole);
+    tcase_add_test(tc, text_is_read_as_windows);
+    tcase_add_test(tc, text_shorter_than_a_window_is_refused);
     suite_add_tcase(suite, tc);
     tcase_set_timeout(arrays, 60);
     tcase_add_loop_test(arrays, array_files_are_read, 0, sizeof(files) / sizeof(files[0]));
