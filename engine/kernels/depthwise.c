@@ -27,38 +27,10 @@ typedef void strip_fn(const struct strip *strip, size_t from, size_t end, const 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-#define NAME(x) generic_##x
-#define VECTOR 4
-#include "engine/kernels/depthwise_body.h"
-#undef NAME
-#undef VECTOR
+#define KERNEL_BODY "engine/kernels/depthwise_body.h"
+#include "engine/kernels/each_isa.h"
 
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define NAME(x) avx2_##x
-#define VECTOR 8
-#include "engine/kernels/depthwise_body.h"
-#undef NAME
-#undef VECTOR
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
-#define NAME(x) avx512_##x
-#define VECTOR 16
-#include "engine/kernels/depthwise_body.h"
-#pragma GCC pop_options
-#else
-#define avx2_strips generic_strips
-#define avx512_strips generic_strips
-#endif
-
-static strip_fn *const (*const functions[ISA_COUNT])[2] = {
-    [ISA_GENERIC] = generic_strips,
-    [ISA_AVX2] = avx2_strips,
-    [ISA_AVX512] = avx512_strips,
-};
+static strip_fn *const (*const functions[ISA_COUNT])[2] = ISA_TABLE(strips[0]);
 
 void depthwise_pack(int64_t taps, int64_t channels, const float *w, float *ret_packed)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/kernels/depthwise_body.h - the innermost loops of depthwise.c, which alone includes this, once
- * for each instruction set, with NAME(x) giving names of their own and VECTOR the floats of a vector;
+ * for each instruction set, with NAME(x) giving names of their own and LANES the floats of a vector;
  * therefore no include guard. Four output places in a row share what their windows have in common. */
 
-typedef float NAME(vec) __attribute__((vector_size(4 * VECTOR)));
-typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR)));
-typedef float NAME(memory) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
+typedef float NAME(vec) __attribute__((vector_size(4 * LANES)));
+typedef int32_t NAME(mask) __attribute__((vector_size(4 * LANES)));
+typedef float NAME(memory) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 #define vec NAME(vec)
 
@@ -43,7 +43,7 @@ INLINE void NAME(strip)(const struct strip *s, const int kernel, const int strid
             sums[v][o] = (vec){0};
     for (int o = 0; o < s->count && s->residual != NULL; o++)
         UNROLL for (int v = 0; v < vectors; v++)
-            sums[v][o] = NAME(load)(s->residual + (size_t)o * s->y_step + c + v * VECTOR);
+            sums[v][o] = NAME(load)(s->residual + (size_t)o * s->y_step + c + v * LANES);
     for (int a = 0; a < s->kernel_rows; a++) {
         const float *const *places = s->places + a * span;
 
@@ -51,9 +51,9 @@ INLINE void NAME(strip)(const struct strip *s, const int kernel, const int strid
             vec in[SPAN_MAX] = {{0}};
 
             UNROLL for (int b = 0; b < span; b++)
-                in[b] = NAME(load)(places[b] + c + v * VECTOR);
+                in[b] = NAME(load)(places[b] + c + v * LANES);
             UNROLL for (int t = 0; t < kernel; t++) {
-                const vec weight = NAME(load)(weights + (size_t)(a * kernel + t) * width + v * VECTOR);
+                const vec weight = NAME(load)(weights + (size_t)(a * kernel + t) * width + v * LANES);
 
                 UNROLL for (int o = 0; o < STRIP; o++)
                     sums[v][o] += in[o * stride + t] * weight;
@@ -61,11 +61,11 @@ INLINE void NAME(strip)(const struct strip *s, const int kernel, const int strid
         }
     }
     UNROLL for (int v = 0; v < vectors; v++) {
-        const vec bias = s->bias != NULL ? NAME(load)(s->bias + c + v * VECTOR) : (vec){0};
+        const vec bias = s->bias != NULL ? NAME(load)(s->bias + c + v * LANES) : (vec){0};
 
         UNROLL for (int o = 0; o < STRIP; o++)
             if (o < s->count)
-                *(NAME(memory) *)(s->y + (size_t)o * s->y_step + c + v * VECTOR) =
+                *(NAME(memory) *)(s->y + (size_t)o * s->y_step + c + v * LANES) =
                     NAME(finish)(s, sums[v][o] + bias);
     }
 }
@@ -76,9 +76,9 @@ INLINE void NAME(strip)(const struct strip *s, const int kernel, const int strid
                                                 const float *weights, size_t width) \
     { \
         size_t c = from; \
-        for (; c + vectors * VECTOR <= end; c += vectors * VECTOR) \
+        for (; c + vectors * LANES <= end; c += vectors * LANES) \
             NAME(strip)(s, kernel, stride, vectors, c, weights + (c - from), width); \
-        for (; c + VECTOR <= end; c += VECTOR) \
+        for (; c + LANES <= end; c += LANES) \
             NAME(strip)(s, kernel, stride, 1, c, weights + (c - from), width); \
     }
 

@@ -11,9 +11,11 @@ engine_libengine_a_SOURCES += \
 	%D%/convert.c %D%/convert.h \
 	%D%/cpu.c %D%/cpu.h \
 	%D%/depthwise.c %D%/depthwise.h %D%/depthwise_body.h \
+	%D%/each_isa.h \
 	%D%/fft.c %D%/fft.h \
 	%D%/gemm.c %D%/gemm.h \
 	%D%/integer.c %D%/integer.h \
+	%D%/isa.h \
 	%D%/move.c %D%/move.h \
 	%D%/norm_grad.c %D%/norm_grad.h %D%/norm_grad_body.h \
 	%D%/optimiser.c %D%/optimiser.h \

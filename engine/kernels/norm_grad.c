@@ -18,40 +18,10 @@ struct norm_grad {
     void (*multiply)(size_t n, float factor, const float *x, bool add, float *y);
 };
 
-#define NAME(x) generic_##x
-#define LANES 4
-#include "engine/kernels/norm_grad_body.h"
-#undef NAME
-#undef LANES
+#define KERNEL_BODY "engine/kernels/norm_grad_body.h"
+#include "engine/kernels/each_isa.h"
 
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define NAME(x) avx2_##x
-#define LANES 8
-#include "engine/kernels/norm_grad_body.h"
-#undef NAME
-#undef LANES
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
-#define NAME(x) avx512_##x
-#define LANES 16
-#include "engine/kernels/norm_grad_body.h"
-#undef NAME
-#undef LANES
-#pragma GCC pop_options
-#else
-#define avx2_table generic_table
-#define avx512_table generic_table
-#endif
-
-static const struct norm_grad *const tables[ISA_COUNT] = {
-    [ISA_GENERIC] = &generic_table,
-    [ISA_AVX2] = &avx2_table,
-    [ISA_AVX512] = &avx512_table,
-};
+static const struct norm_grad *const tables[ISA_COUNT] = ISA_TABLE(table);
 
 void norm_sums_f32(size_t n, float shift, const float *dy, const float *scale, const float *x,
                    double ret[2])

@@ -13,45 +13,14 @@ enum {
     PARALLEL_ELEMENTS = 1 << 15 /* read, from which other threads are worth waking */
 };
 
-#define NAME(x) generic_##x
-#define VECTOR 4
-#include "engine/kernels/pool_last_body.h"
-#undef NAME
-#undef VECTOR
-
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define NAME(x) avx2_##x
-#define VECTOR 8
-#include "engine/kernels/pool_last_body.h"
-#undef NAME
-#undef VECTOR
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
-#define NAME(x) avx512_##x
-#define VECTOR 16
-#include "engine/kernels/pool_last_body.h"
-#undef NAME
-#undef VECTOR
-#pragma GCC pop_options
-#else
-#define avx2_max generic_max
-#define avx2_sum generic_sum
-#define avx512_max generic_max
-#define avx512_sum generic_sum
-#endif
+#define KERNEL_BODY "engine/kernels/pool_last_body.h"
+#include "engine/kernels/each_isa.h"
 
 typedef void pool_fn(const float *const *starts, size_t taps, size_t channels, float first, bool more,
                      bool loose, float factor, float *y);
 
-static pool_fn *const functions[ISA_COUNT][2] = {
-    [ISA_GENERIC] = {generic_max, generic_sum},
-    [ISA_AVX2] = {avx2_max, avx2_sum},
-    [ISA_AVX512] = {avx512_max, avx512_sum},
-};
+static pool_fn *const max_functions[ISA_COUNT] = ISA_TABLE(max);
+static pool_fn *const sum_functions[ISA_COUNT] = ISA_TABLE(sum);
 
 /* What the threads share. */
 struct work {
@@ -204,8 +173,10 @@ static void run_task(void *arg, int task, int thread)
 
 void pool_last_run(const struct pool_last *pooling, void *scratch, struct pool *pool)
 {
-    struct work work = {.p = pooling, .fn = functions[cpu_isa()][pooling->kind],
-                        .first = pooling->kind == POOL_LAST_MAX ? -INFINITY : 0,
+    bool max = pooling->kind == POOL_LAST_MAX;
+    struct work work = {.p = pooling,
+                        .fn = (max ? max_functions : sum_functions)[cpu_isa()],
+                        .first = max ? -INFINITY : 0,
                         .rows = pooling->images * pooling->window.out[0] * pooling->window.out[1]};
 
     work.x_end = pooling->x + pooling->images * window_in_size(&pooling->window) * pooling->channels;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/kernels/pool_last_body.h - the innermost loops of pool_last.c, which alone includes this, once
- * for each instruction set, with NAME(x) giving names of their own and VECTOR the floats of a vector;
+ * for each instruction set, with NAME(x) giving names of their own and LANES the floats of a vector;
  * therefore no include guard. */
 
-typedef float NAME(vec) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
-typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
+typedef float NAME(vec) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t NAME(mask) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* y[channel] = factor * (join of y (or of nothing) and starts[t][channel] over all t). `loose`: as many
  * floats more as a vector has may be read after each start and written after y. */
@@ -13,11 +13,11 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), m
                            bool more, bool loose, float factor, float *y) \
     { \
         size_t c = 0; \
-        for (; c + 2 * VECTOR <= channels; c += 2 * VECTOR) { \
+        for (; c + 2 * LANES <= channels; c += 2 * LANES) { \
             NAME(vec) a = (NAME(vec)){0} + first, b = a; \
             if (more) { \
                 a = *(const NAME(vec) *)(y + c); \
-                b = *(const NAME(vec) *)(y + c + VECTOR); \
+                b = *(const NAME(vec) *)(y + c + LANES); \
             } \
             for (size_t t = 0; t < taps; t++) { \
                 const NAME(vec) *x = (const NAME(vec) *)(starts[t] + c); \
@@ -25,9 +25,9 @@ typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR), aligned(4), m
                 JOIN(b, x[1]) \
             } \
             *(NAME(vec) *)(y + c) = a * factor; \
-            *(NAME(vec) *)(y + c + VECTOR) = b * factor; \
+            *(NAME(vec) *)(y + c + LANES) = b * factor; \
         } \
-        for (; c + VECTOR <= channels || (loose && c < channels); c += VECTOR) { \
+        for (; c + LANES <= channels || (loose && c < channels); c += LANES) { \
             NAME(vec) a = (NAME(vec)){0} + first; \
             if (more) \
                 a = *(const NAME(vec) *)(y + c); \

@@ -2,6 +2,7 @@
 #include "engine/kernels/pool_planes.h"
 
 #include "engine/kernels/cpu.h"
+#include "engine/kernels/isa.h"
 #include "engine/kernels/vec_math.h"
 
 #include <math.h>
@@ -141,11 +142,10 @@ INLINE void spread_places(int64_t from, int64_t to, const int64_t step, const fl
 STEPS(generic)
 HALVES(generic)
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 STEPS(avx2)
 HALVES(avx2)
-#pragma GCC pop_options
+ISA_END
 #else
 #define mean_half_avx2 mean_half_generic
 #define mean_spread_half_avx2 mean_spread_half_generic

@@ -2,6 +2,7 @@
 #include "engine/kernels/rearrange.h"
 
 #include "engine/kernels/cpu.h"
+#include "engine/kernels/isa.h"
 
 enum { BLOCK = 8 };
 
@@ -40,8 +41,7 @@ static void part_generic(const struct matrices *m, int64_t row, int rows, int64_
 }
 
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2")
+ISA_BEGIN_AVX2
 
 typedef float vf __attribute__((vector_size(32)));
 typedef int32_t vi __attribute__((vector_size(32)));
@@ -124,7 +124,7 @@ static void part_avx2(const struct matrices *m, int64_t row, int rows, int64_t c
     }
 }
 
-#pragma GCC pop_options
+ISA_END
 #else
 #define block_avx2 block_generic
 #define part_avx2 part_generic

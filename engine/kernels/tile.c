@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kernels/tile.h"
 
+#include "engine/kernels/isa.h"
+
 #include <string.h>
 
 enum { PREFETCH_FLOATS = 512 };
@@ -31,8 +33,7 @@ enum { PREFETCH_FLOATS = 512 };
 
 #if defined(__x86_64__)
 /* 4 x 24 sums: 12 of 16 registers, and the fewest loads for so many. */
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #define NAME(x) avx2_##x
 #define VECTOR 8
 #define VECTORS 3
@@ -48,11 +49,10 @@ enum { PREFETCH_FLOATS = 512 };
 #undef WIDE_2
 #undef WIDE_3
 #undef JOINED
-#pragma GCC pop_options
+ISA_END
 
 /* 6 x 64 sums: 24 of the 32 registers. */
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
+ISA_BEGIN_AVX512
 #define NAME(x) avx512_##x
 #define VECTOR 16
 #define VECTORS 4
@@ -62,7 +62,7 @@ enum { PREFETCH_FLOATS = 512 };
 #define WIDE_3 2
 #define JOINED 0
 #include "engine/kernels/tile_body.h"
-#pragma GCC pop_options
+ISA_END
 #else
 #define avx2_table generic_table
 #define avx512_table generic_table

@@ -2,6 +2,7 @@
 #include "engine/kernels/update.h"
 
 #include "engine/kernels/cpu.h"
+#include "engine/kernels/isa.h"
 
 #include <assert.h>
 #include <math.h>
@@ -15,8 +16,7 @@
 #undef SQRT
 
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #define NAME(x) avx2_##x
 #define LANES 8
 #define SQRT(x) ((VF)__builtin_ia32_sqrtps256(x))
@@ -24,7 +24,7 @@
 #undef NAME
 #undef LANES
 #undef SQRT
-#pragma GCC pop_options
+ISA_END
 #else
 #define avx2_update generic_update
 #endif

@@ -34,40 +34,10 @@ struct vec_math {
     void (*scale)(size_t n, float shift, float factor, float offset, const float *x, float *y);
 };
 
-#define NAME(x) generic_##x
-#define LANES 4
-#include "engine/kernels/vec_math_body.h"
-#undef NAME
-#undef LANES
+#define KERNEL_BODY "engine/kernels/vec_math_body.h"
+#include "engine/kernels/each_isa.h"
 
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define NAME(x) avx2_##x
-#define LANES 8
-#include "engine/kernels/vec_math_body.h"
-#undef NAME
-#undef LANES
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
-#define NAME(x) avx512_##x
-#define LANES 16
-#include "engine/kernels/vec_math_body.h"
-#undef NAME
-#undef LANES
-#pragma GCC pop_options
-#else
-#define avx2_table generic_table
-#define avx512_table generic_table
-#endif
-
-static const struct vec_math *const tables[ISA_COUNT] = {
-    [ISA_GENERIC] = &generic_table,
-    [ISA_AVX2] = &avx2_table,
-    [ISA_AVX512] = &avx512_table,
-};
+static const struct vec_math *const tables[ISA_COUNT] = ISA_TABLE(table);
 
 void vec_exp_f32(size_t n, const float *x, float *y)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engine/kernels/winograd_body.h - the transforms of winograd_transform.c, which alone includes this,
- * once for each instruction set, with NAME(x) giving names of their own and VECTOR the floats of a
+ * once for each instruction set, with NAME(x) giving names of their own and LANES the floats of a
  * vector; therefore no include guard. */
 
-typedef float NAME(vec) __attribute__((vector_size(4 * VECTOR)));
-typedef int32_t NAME(mask) __attribute__((vector_size(4 * VECTOR)));
-typedef float NAME(memory) __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
+typedef float NAME(vec) __attribute__((vector_size(4 * LANES)));
+typedef int32_t NAME(mask) __attribute__((vector_size(4 * LANES)));
+typedef float NAME(memory) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 #define vec NAME(vec)
 
@@ -13,7 +13,7 @@ INLINE vec NAME(load)(const float *from, int count)
 {
     vec all = {0};
 
-    if (count >= VECTOR)
+    if (count >= LANES)
         return *(const NAME(memory) *)from;
     for (int i = 0; i < count; i++)
         all[i] = from[i];
@@ -22,7 +22,7 @@ INLINE vec NAME(load)(const float *from, int count)
 
 INLINE void NAME(store)(float *to, vec all, int count)
 {
-    if (count >= VECTOR) {
+    if (count >= LANES) {
         *(NAME(memory) *)to = all;
         return;
     }
@@ -80,8 +80,8 @@ INLINE void NAME(output_2)(const vec *m, int step, vec *out)
     static void NAME(input_tile_##tile)(const float *const *places, int64_t channels, float *v, \
                                         int64_t step) \
     { \
-        for (int64_t c = 0; c < channels; c += VECTOR) { \
-            int count = channels - c < VECTOR ? (int)(channels - c) : VECTOR; \
+        for (int64_t c = 0; c < channels; c += LANES) { \
+            int count = channels - c < LANES ? (int)(channels - c) : LANES; \
             vec d[side * side], t[side * side], row[side]; \
             UNROLL for (int i = 0; i < side * side; i++) \
                 d[i] = NAME(load)(places[i] + c, count); \
@@ -116,8 +116,8 @@ INLINE vec NAME(finish)(const struct winograd_output *o, vec sum)
 #define OUTPUT(tile, side) \
     static void NAME(output_tile_##tile)(const struct winograd_output *o, const float *m, int64_t step) \
     { \
-        for (int64_t c = 0; c < o->channels; c += VECTOR) { \
-            int count = o->channels - c < VECTOR ? (int)(o->channels - c) : VECTOR; \
+        for (int64_t c = 0; c < o->channels; c += LANES) { \
+            int count = o->channels - c < LANES ? (int)(o->channels - c) : LANES; \
             vec d[side * side], t[tile * side], row[tile], bias = {0}; \
             UNROLL for (int i = 0; i < side * side; i++) \
                 d[i] = *(const NAME(memory) *)(m + i * step + c); \
@@ -189,6 +189,12 @@ INPUT(4, 6)
 INPUT(2, 4)
 OUTPUT(4, 6)
 OUTPUT(2, 4)
+
+/* By the side of an output tile. */
+static const struct winograd_transform NAME(transforms)[5] = {
+    [2] = {NAME(input_tile_2), NAME(output_tile_2)},
+    [4] = {NAME(input_tile_4), NAME(output_tile_4)},
+};
 
 #undef INPUT
 #undef OUTPUT

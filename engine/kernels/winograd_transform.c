@@ -15,50 +15,15 @@
 #define B1 1.5f
 #define B2 2.25f
 
-#define NAME(x) generic_##x
-#define VECTOR 4
-#include "engine/kernels/winograd_body.h"
-#undef NAME
-#undef VECTOR
-
-#if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define NAME(x) avx2_##x
-#define VECTOR 8
-#include "engine/kernels/winograd_body.h"
-#undef NAME
-#undef VECTOR
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")
-#define NAME(x) avx512_##x
-#define VECTOR 16
-#include "engine/kernels/winograd_body.h"
-#undef NAME
-#undef VECTOR
-#pragma GCC pop_options
-#define KERNELS {generic_kernels, avx2_kernels, avx512_kernels}
-#define TABLE(isa) \
-    {[2] = {isa##_input_tile_2, isa##_output_tile_2}, [4] = {isa##_input_tile_4, isa##_output_tile_4}}
-#else
-#define KERNELS {generic_kernels, generic_kernels, generic_kernels}
-#define TABLE(isa) \
-    {[2] = {generic_input_tile_2, generic_output_tile_2}, \
-     [4] = {generic_input_tile_4, generic_output_tile_4}}
-#endif
+#define KERNEL_BODY "engine/kernels/winograd_body.h"
+#include "engine/kernels/each_isa.h"
 
 const struct winograd_transform *winograd_transform(int tile)
 {
-    static const struct winograd_transform tables[ISA_COUNT][5] = {
-        [ISA_GENERIC] = TABLE(generic),
-        [ISA_AVX2] = TABLE(avx2),
-        [ISA_AVX512] = TABLE(avx512),
-    };
+    static const struct winograd_transform *const tables[ISA_COUNT] = ISA_TABLE(transforms[0]);
 
     assert(tile == 2 || tile == 4);
-    return &tables[cpu_isa()][tile];
+    return tables[cpu_isa()] + tile;
 }
 
 /* Row p of G is (1, p, p^2) over the product of p's distances from the other points; infinity's is
@@ -86,7 +51,7 @@ void winograd_kernels(int tile, int64_t count, const float *w, int64_t w_step, f
 {
     static void (*const kernels[ISA_COUNT])(const double g[6][3], int side, int64_t count,
                                             const float *w, int64_t w_step, float *ret,
-                                            int64_t ret_step) = KERNELS;
+                                            int64_t ret_step) = ISA_TABLE(kernels);
     double g[6][3];
 
     find_matrix(tile, g);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Activation functions. One table says each one's kernels and parameters. */
+#include "engine/kernels/isa.h"
 #include "engine/kernels/vec_math.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/rows.h"
@@ -79,12 +80,11 @@ static inline double unit_f64(double a)
 
 FLOAT_ROWS(f32)
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #endif
 FLOAT_ROWS(wide)
 #if defined(__x86_64__)
-#pragma GCC pop_options
+ISA_END
 #endif
 
 UNARY_ROW(relu_f64, double, double, a < 0.0 ? 0.0 : a)

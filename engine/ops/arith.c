@@ -3,6 +3,7 @@
  * a request must not be able to stop the process. */
 #include "engine/kernels/convert.h"
 #include "engine/kernels/cpu.h"
+#include "engine/kernels/isa.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/rows.h"
 
@@ -27,12 +28,11 @@
 
 FLOAT_ROWS(f32)
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #endif
 FLOAT_ROWS(wide)
 #if defined(__x86_64__)
-#pragma GCC pop_options
+ISA_END
 #endif
 
 BINARY_ROW(add_f64, double, double, a + b)

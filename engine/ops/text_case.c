@@ -72,9 +72,12 @@ uint32_t text_case_point(uint32_t point, bool upper)
 
 size_t text_case(const char *from, size_t length, bool upper, char *to)
 {
-    const unsigned char *at = (const unsigned char *)from, *end = at + length;
+    const unsigned char *at = (const unsigned char *)from, *end;
     unsigned char *next = (unsigned char *)to;
 
+    if (length == 0)
+        return 0;               /* `from` may be NULL then */
+    end = at + length;
     while (at < end) {
         uint32_t point;
         size_t taken = decode(at, end, &point);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Mathematics of one input, without parameters. */
+#include "engine/kernels/isa.h"
 #include "engine/kernels/vec_math.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/rows.h"
@@ -67,12 +68,11 @@ LIBRARY(atanh, atanh)
 
 FLOAT_ROWS(f32)
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #endif
 FLOAT_ROWS(wide)
 #if defined(__x86_64__)
-#pragma GCC pop_options
+ISA_END
 #endif
 
 UNARY_ROW(floor_f64, double, double, floor(a))

@@ -2,6 +2,7 @@
  * Operators that choose among their inputs: Min Max (and Sum Mean, which take as many) Where Clip
  * PRelu. */
 #include "engine/kernels/convert.h"
+#include "engine/kernels/isa.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/rows.h"
 
@@ -36,12 +37,11 @@
 
 FLOAT_ROWS(f32)
 #if defined(__x86_64__)
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+ISA_BEGIN_AVX2
 #endif
 FLOAT_ROWS(wide)
 #if defined(__x86_64__)
-#pragma GCC pop_options
+ISA_END
 #endif
 
 BINARY_ROW(min_f64, double, double, a < b || a != a ? a : b)

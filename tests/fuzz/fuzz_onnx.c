@@ -3,12 +3,21 @@
  * A libFuzzer harness; replay.c gives it a main() for `make check`. */
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { IO_MAX = 16, BUDGET_BYTES = 32 << 20, INPUT_BYTES_MAX = 4 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What became of what was given. */
+static unsigned long n_loaded, n_planned, n_ran;
+
+static void say_counts(void)
+{
+    fprintf(stderr, "models: %lu loads, %lu plans, %lu whole runs\n", n_loaded, n_planned, n_ran);
+}
 
 /* Open dimensions are 2, so that a batch is more than a row. */
 static bool make_input(const struct model_io *io, struct tensor *tensor)
@@ -48,8 +57,10 @@ static void run_once(struct model *model)
     }
     if (ok)
         plan = model_plan(model, shapes, 1, &err);
+    n_loaded++;
+    n_planned += plan != NULL;
     if (plan != NULL)
-        runner_run(runner, plan, weights, inputs, outputs, &err);
+        n_ran += runner_run(runner, plan, weights, inputs, outputs, &err) == ENGINE_OK;
     plan_unref(plan);
     runner_destroy(runner);
     weights_unref(weights);
@@ -62,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static bool started;
     struct engine_error err = {0};
 
-    if (!started && engine_start(&err) != ENGINE_OK)
+    if (!started && (engine_start(&err) != ENGINE_OK || atexit(say_counts) != 0))
         abort();
     started = true;
     for (int optimise = 0; optimise < 2; optimise++) {

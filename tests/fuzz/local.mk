@@ -32,3 +32,8 @@ check_PROGRAMS += %D%/replay_table
 %C%_replay_table_SOURCES = %D%/fuzz_table.c %D%/replay.c
 %C%_replay_table_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/table"'
 %C%_replay_table_LDADD = $(PROTO_LIBS)
+
+check_PROGRAMS += %D%/replay_reader
+%C%_replay_reader_SOURCES = %D%/fuzz_reader.c %D%/replay.c
+%C%_replay_reader_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS_DIR='"$(abs_top_srcdir)/%D%/corpus/onnx"'
+%C%_replay_reader_LDADD = $(ENGINE_LIBS)

@@ -221,7 +221,9 @@ struct onnx_bytes mutate_onnx(const uint8_t *data, size_t size, uint64_t seed)
     return out;
 }
 
-/* libFuzzer's hook: mostly a change of one field, now and then of one bit. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max) __attribute__((weak));
+
+/* libFuzzer's hook: mostly a change of one field, now and then of one bit or of its own making. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
 {
     struct onnx_bytes out;
@@ -230,6 +232,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsi
         data[seed / 8 % size] ^= (uint8_t)(1u << seed % 7);
         return size;
     }
+    if (seed % 8 == 1 && LLVMFuzzerMutate != NULL)
+        return LLVMFuzzerMutate(data, size, size_max);
     out = mutate_onnx(data, size, seed);
     if (out.size <= size_max && out.size > 0) {
         memcpy(data, out.data, out.size);
