@@ -75,3 +75,11 @@ check_PROGRAMS += %D%/test_curve
 %C%_test_curve_SOURCES = %D%/test_curve.c $(RUN_SUITE)
 %C%_test_curve_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 %C%_test_curve_LDADD = $(ENGINE_TEST_LIBS)
+
+# A real text, against PyTorch: gpt.onnx and text_curve.h are written by make_text.py.
+EXTRA_DIST += %D%/gpt.onnx %D%/make_text.py
+check_PROGRAMS += %D%/test_text
+%C%_test_text_SOURCES = %D%/test_text.c %D%/text_curve.h $(RUN_SUITE)
+%C%_test_text_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS) -DTRAIN_FOLDER='"$(abs_top_srcdir)/%D%"' \
+	-DTEXT_FILE='"$(abs_top_srcdir)/LICENSE"'
+%C%_test_text_LDADD = $(ENGINE_TEST_LIBS)
