@@ -4,7 +4,12 @@
 [--seconds S]: a training step of one network at a time on inferd and PyTorch, which take turns in one run. The losses of
 the first three steps are compared before anything is timed. Prints medians over rounds, one line a case:
 
-bench train model= optimiser= batch= threads= inferd_ms= torch_ms= ratio= inferd_mb= max_diff="""
+bench train model= optimiser= batch= threads= inferd_ms= torch_ms= ratio= inferd_mb= max_diff=
+
+Then, unless --no-memory is given, the peak memory of a process that only trains: of inferd's all of it, of
+PyTorch's what it took beyond its libraries.
+
+bench train memory model= optimiser= batch= inferd_mb= torch_mb= ratio= torch_libraries_mb="""
 import argparse
 import copy
 import os
@@ -18,6 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETTLE = 0.1
 RATE = 1e-4
+MEMORY_STEPS = 5
 sys.path.insert(0, str(ROOT / "bench"))
 import peers  # noqa: E402
 
@@ -102,6 +108,72 @@ def network(name):
     return networks.NETWORKS[name][0]()
 
 
+def seeded(name):
+    import torch
+    torch.manual_seed(1)
+    module = network(name)
+    # Equal tensors would become one in the file, and learn as one.
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 1e-3 * torch.randn_like(parameter)
+    return module
+
+
+def make_inputs(name, batch):
+    import networks
+    return [make(batch) for make in networks.NETWORKS["bert" if name == "bertmini" else name][1].values()]
+
+
+def make_target(loss, module, inputs):
+    import torch
+    with torch.no_grad():
+        shape = copy.deepcopy(module).eval()(*inputs).shape
+    return torch.randint(shape[1], inputs[0].shape[:1]) if loss == "ce" else torch.randn(shape)
+
+
+def peak_bytes():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("/proc/self/status says nothing")
+
+
+def measure_torch(name, optimiser, batch):
+    """In a process of its own: peak memory before and after some steps."""
+    import networks  # noqa: F401
+    import torch
+    torch.nn.functional.relu(torch.zeros(8, 8) @ torch.zeros(8, 8)).sum().item()
+    before = peak_bytes()
+    loss = MODELS[name][0]
+    contender = Torch(seeded(name), 1, optimiser, loss)
+    inputs = make_inputs(name, batch)
+    with torch.no_grad():
+        shape = contender.module(*inputs).shape
+    contender.prepare(inputs, torch.randint(shape[1], (batch,)) if loss == "ce" else torch.randn(shape))
+    for _ in range(MEMORY_STEPS):
+        contender.step()
+    print(before, peak_bytes())
+
+
+def run_memory(args, name, optimiser, batch, folder):
+    loss, usual = MODELS[name]
+    batch = batch or usual
+    module = seeded(name)
+    inputs = make_inputs(name, batch)
+    inferd = Inferd(args.build, export(module, name, inputs, folder), 1, optimiser, loss, folder)
+    inferd.prepare(inputs, make_target(loss, module, inputs))
+    for _ in range(MEMORY_STEPS):
+        inferd.step()
+    mine = int(inferd.ask("peak"))
+    inferd.close()
+    answer = subprocess.run([sys.executable, __file__, "--measure-torch", f"{name},{optimiser},{batch}"], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout.split()
+    libraries, peak = (int(word) for word in answer[-2:])
+    print(f"bench train memory model={name} optimiser={optimiser} batch={batch} inferd_mb={mine / 1e6:.1f} "
+          f"torch_mb={(peak - libraries) / 1e6:.1f} ratio={mine / (peak - libraries):.3f} "
+          f"torch_libraries_mb={libraries / 1e6:.1f}", flush=True)
+
+
 def export(module, name, inputs, folder):
     """As exporters leave a network that is to be trained further: nothing folded."""
     import torch
@@ -114,22 +186,13 @@ def export(module, name, inputs, folder):
 
 
 def run_case(args, name, optimiser, batch, threads, folder):
-    import networks
     import torch
-    torch.manual_seed(1)
     torch.set_num_threads(threads)
     loss, usual = MODELS[name]
     batch = batch or usual
-    module = network(name)
-    # Equal tensors would become one in the file, and learn as one.
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += 1e-3 * torch.randn_like(parameter)
-    kind = "bert" if name == "bertmini" else name
-    inputs = [make(batch) for make in networks.NETWORKS[kind][1].values()]
-    with torch.no_grad():
-        shape = copy.deepcopy(module).eval()(*inputs).shape
-    target = torch.randint(shape[1], (batch,)) if loss == "ce" else torch.randn(shape)
+    module = seeded(name)
+    inputs = make_inputs(name, batch)
+    target = make_target(loss, module, inputs)
     inferd = Inferd(args.build, export(module, name, inputs, folder), threads, optimiser, loss, folder)
     contenders = {"inferd": inferd, "torch": Torch(module, threads, optimiser, loss)}
     for contender in contenders.values():
@@ -163,7 +226,14 @@ def main():
     parser.add_argument("--optimisers", type=words, default=["momentum", "adam"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--only-memory", action="store_true")
+    parser.add_argument("--measure-torch", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.measure_torch:
+        name, optimiser, batch = args.measure_torch.split(",")
+        measure_torch(name, optimiser, int(batch))
+        return
     peers.enter_venv(args.build)
     # PyTorch's BLAS reads its number of threads once, when it starts.
     if os.environ.get("OPENBLAS_NUM_THREADS") != str(args.threads[0]) or len(args.threads) > 1:
@@ -173,9 +243,11 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
-            for threads in args.threads:
-                for optimiser in args.optimisers:
-                    run_case(args, name, optimiser, args.batch, threads, folder)
+            for optimiser in args.optimisers:
+                if not args.only_memory:
+                    run_case(args, name, optimiser, args.batch, args.threads[0], folder)
+                if not args.no_memory and args.threads[0] == 1:
+                    run_memory(args, name, optimiser, args.batch, folder)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
  *   step                     one step: prints its loss
  *   time SECONDS             steps for about that long: prints seconds of the fastest and the median one
  *   memory                   prints the bytes that the trainer takes
+ *   peak                     prints the most bytes of memory that the process had since it began
  *
  * Each answer is one line; "ok" where there is nothing to say. Any failure ends the program. */
 #include "engine/engine.h"
@@ -129,6 +130,22 @@ static void time_steps(struct bench *bench, double seconds)
     printf("%.9g %.9g\n", samples[0], samples[count / 2]);
 }
 
+/* As the kernel counts it: VmHWM of /proc/self/status. */
+static void print_peak(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = 0;
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    if (file == NULL || kib == 0)
+        fail("peak", "/proc/self/status says nothing");
+    fclose(file);
+    printf("%ld\n", kib * 1024);
+}
+
 static void obey(struct bench *bench, char *line)
 {
     char *words[4] = {strtok(line, " \n")};
@@ -151,6 +168,8 @@ static void obey(struct bench *bench, char *line)
         printf("%.9g\n", step(bench));
     } else if (strcmp(words[0], "time") == 0 && words[1] != NULL) {
         time_steps(bench, atof(words[1]));
+    } else if (strcmp(words[0], "peak") == 0) {
+        print_peak();
     } else if (strcmp(words[0], "memory") == 0) {
         printf("%zu\n", trainer_bytes(bench->trainer));
     } else {
