@@ -222,6 +222,19 @@ bool promote_request_decode(const void *body, size_t body_bytes, int64_t *ret_ge
     return true;
 }
 
+bool promote_request_job(const void *body, size_t body_bytes, char ret_job[PROMOTE_JOB_BYTES + 1])
+{
+    json_t *root = body_bytes <= 4096 ? json_loadb(body, body_bytes, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *job = json_string_value(json_object_get(root, "job"));
+    bool good = job != NULL && json_object_size(root) == 1 && job[0] != '\0' &&
+                strlen(job) <= PROMOTE_JOB_BYTES;
+
+    if (good)
+        memcpy(ret_job, job, strlen(job) + 1);
+    json_decref(root);
+    return good;
+}
+
 bool label_request_decode(const void *body, size_t body_bytes, struct rollback_target *ret_label,
                           struct problem *problem)
 {

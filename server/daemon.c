@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "server/handlers/handlers.h"
+#include "server/jobs/jobs.h"
 #include "server/learning/dataset_store.h"
 #include "server/learning/pace.h"
 #include "server/lifecycle.h"
@@ -125,6 +126,11 @@ static int start_parts(struct daemon *daemon)
     daemon->datasets = dataset_store_create(daemon->options, daemon->log, &problem);
     if (daemon->datasets == NULL)
         return fail(daemon, EX_CANTCREAT, problem.text);
+    daemon->jobs = jobs_create(&(struct job_world){daemon->registry, daemon->learning, daemon->pace,
+                                                   daemon->options, daemon->log},
+                               daemon->datasets, daemon->metrics, &problem);
+    if (daemon->jobs == NULL)
+        return fail(daemon, EX_CANTCREAT, problem.text);
     watch = learning_watch(daemon->learning);
     registry_set_watch(daemon->registry, &watch);
     daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
@@ -132,7 +138,8 @@ static int start_parts(struct daemon *daemon)
                                          .scheduler = daemon->scheduler,
                                          .pace = daemon->pace,
                                          .learning = daemon->learning,
-                                         .datasets = daemon->datasets};
+                                         .datasets = daemon->datasets,
+                                         .jobs = daemon->jobs};
     return start_http(daemon);
 }
 
@@ -142,6 +149,7 @@ static void stop_parts(struct daemon *daemon)
 {
     if (daemon->pace != NULL)
         pace_hurry(daemon->pace);
+    jobs_destroy(daemon->jobs);
     if (daemon->scheduler != NULL)
         scheduler_stop(daemon->scheduler);
     if (daemon->registry != NULL)

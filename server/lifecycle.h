@@ -29,6 +29,7 @@ struct daemon {
     struct pace *pace;
     struct learning *learning;
     struct dataset_store *datasets;
+    struct jobs *jobs;
     struct http_server *http;
     struct services services;
     struct notify notify;

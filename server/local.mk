@@ -31,6 +31,7 @@ inferd_LDADD = $(SERVER_LIBS)
 
 include server/http/local.mk
 include server/handlers/local.mk
+include server/jobs/local.mk
 include server/learning/local.mk
 include server/serving/local.mk
 include server/observe/local.mk

@@ -35,6 +35,10 @@ struct options {
     int64_t body_bytes_total_max;        /* all requests in flight */
     int64_t dataset_bytes_max;
     int64_t dataset_bytes_total_max;     /* of all that are stored */
+    int64_t jobs_running_max;
+    int64_t jobs_queued_max;
+    int64_t jobs_kept_max;               /* of those that are over */
+    int64_t jobs_kept_s;
     int64_t model_bytes_max;
     int64_t plan_bytes_max;
     int64_t connections_max;

@@ -12,6 +12,7 @@ struct http_server;
 struct learning;
 struct pace;
 struct dataset_store;
+struct jobs;
 
 struct services {
     const struct options *options;
@@ -22,6 +23,7 @@ struct services {
     struct pace *pace;
     struct learning *learning;
     struct dataset_store *datasets;
+    struct jobs *jobs;
     struct http_server *http;
     /* True from the end of start-up until SIGTERM. Any thread. */
     _Atomic int accepting;

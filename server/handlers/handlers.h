@@ -48,6 +48,14 @@ void handle_dataset_put(struct exchange *exchange, struct services *services);
 void handle_dataset_get(struct exchange *exchange, struct services *services);
 void handle_dataset_delete(struct exchange *exchange, struct services *services);
 void handle_dataset_list(struct exchange *exchange, struct services *services);
+/* jobs.c */
+void handle_train(struct exchange *exchange, struct services *services);
+void handle_job_list(struct exchange *exchange, struct services *services);
+void handle_job_get(struct exchange *exchange, struct services *services);
+void handle_job_delete(struct exchange *exchange, struct services *services);
+void handle_job_events(struct exchange *exchange, struct services *services);
+/* For the promote route: what the job of that id came to. */
+void handle_job_promote(struct exchange *exchange, struct services *services, const char *job);
 /* statistics.c */
 void handle_statistics(struct exchange *exchange, struct services *services);
 /* metrics.c */

@@ -391,6 +391,14 @@ void handle_rollback(struct exchange *exchange, struct services *services)
 
 void handle_promote(struct exchange *exchange, struct services *services)
 {
+    char job[PROMOTE_JOB_BYTES + 1];
+    size_t bytes;
+    const void *body = exchange_body(exchange, &bytes);
+
+    if (promote_request_job(body, bytes, job)) {
+        handle_job_promote(exchange, services, job);
+        return;
+    }
     go_back(LEARN_JOB_PROMOTE, exchange, services);
 }
 

@@ -6,6 +6,7 @@ server_libserver_a_SOURCES += \
 	server/handlers/health.c \
 	server/handlers/index.c \
 	server/handlers/infer.c \
+	server/handlers/jobs.c \
 	server/handlers/learning.c \
 	server/handlers/metadata.c \
 	server/handlers/metrics.c \

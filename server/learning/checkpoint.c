@@ -42,6 +42,11 @@ void checkpoint_file_name(uint64_t generation, char name[STORAGE_FILE_NAME_MAX])
     snprintf(name, STORAGE_FILE_NAME_MAX, "checkpoint-%020" PRIu64 ".safetensors", generation);
 }
 
+void trained_file_name(uint64_t generation, char name[STORAGE_FILE_NAME_MAX])
+{
+    snprintf(name, STORAGE_FILE_NAME_MAX, "trained-%020" PRIu64 ".safetensors", generation);
+}
+
 static void identity_hex(const unsigned char *identity, char text[2 * STORAGE_IDENTITY_BYTES + 1])
 {
     for (int i = 0; i < STORAGE_IDENTITY_BYTES; i++)
@@ -109,17 +114,15 @@ static enum storage_status write_file(const struct storage_dir *dir, const char 
     return status;
 }
 
-enum storage_status checkpoint_write(const struct storage_dir *dir,
-                                     const struct checkpoint_note *note,
-                                     const struct named_tensor *tensors, size_t n_tensors,
-                                     uint64_t *ret_bytes, struct storage_fault *fault)
+static enum storage_status write_named(const struct storage_dir *dir, const char *name,
+                                       const struct checkpoint_note *note,
+                                       const struct named_tensor *tensors, size_t n_tensors,
+                                       uint64_t *ret_bytes, struct storage_fault *fault)
 {
-    char name[STORAGE_FILE_NAME_MAX];
     struct text header;
     enum storage_status status;
     uint64_t bytes = 0;
 
-    checkpoint_file_name(note->generation, name);
     for (size_t i = 0; i < n_tensors; i++) {
         if (tensors[i].bytes == 0)
             return storage_fault_set(fault, STORAGE_LIMIT, name, 0,
@@ -137,6 +140,27 @@ enum storage_status checkpoint_write(const struct storage_dir *dir,
         *ret_bytes = bytes + header.length;
     text_free(&header);
     return status;
+}
+
+enum storage_status checkpoint_write(const struct storage_dir *dir,
+                                     const struct checkpoint_note *note,
+                                     const struct named_tensor *tensors, size_t n_tensors,
+                                     uint64_t *ret_bytes, struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+
+    checkpoint_file_name(note->generation, name);
+    return write_named(dir, name, note, tensors, n_tensors, ret_bytes, fault);
+}
+
+enum storage_status trained_write(const struct storage_dir *dir, const struct checkpoint_note *note,
+                                  const struct named_tensor *tensors, size_t n_tensors,
+                                  struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+
+    trained_file_name(note->generation, name);
+    return write_named(dir, name, note, tensors, n_tensors, NULL, fault);
 }
 
 /* ---- reading ---- */
@@ -249,17 +273,15 @@ enum storage_status checkpoint_parse(const char *file, unsigned char *bytes, siz
     return status;
 }
 
-enum storage_status checkpoint_read(const struct storage_dir *dir, uint64_t generation,
-                                    size_t bytes_max, struct checkpoint *ret,
-                                    struct storage_fault *fault)
+static enum storage_status read_named(const struct storage_dir *dir, const char *name,
+                                      uint64_t generation, size_t bytes_max, struct checkpoint *ret,
+                                      struct storage_fault *fault)
 {
-    char name[STORAGE_FILE_NAME_MAX];
     unsigned char *bytes;
     size_t size;
     enum storage_status status;
 
     memset(ret, 0, sizeof(*ret));
-    checkpoint_file_name(generation, name);
     status = storage_file_read(dir, name, bytes_max, &bytes, &size, fault);
     if (status == STORAGE_OK)
         status = checkpoint_parse(name, bytes, size, ret, fault);
@@ -269,6 +291,25 @@ enum storage_status checkpoint_read(const struct storage_dir *dir, uint64_t gene
         checkpoint_finish(ret);
     }
     return status;
+}
+
+enum storage_status checkpoint_read(const struct storage_dir *dir, uint64_t generation,
+                                    size_t bytes_max, struct checkpoint *ret,
+                                    struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+
+    checkpoint_file_name(generation, name);
+    return read_named(dir, name, generation, bytes_max, ret, fault);
+}
+
+enum storage_status trained_read(const struct storage_dir *dir, uint64_t generation, size_t bytes_max,
+                                 struct checkpoint *ret, struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+
+    trained_file_name(generation, name);
+    return read_named(dir, name, generation, bytes_max, ret, fault);
 }
 
 void checkpoint_finish(struct checkpoint *checkpoint)

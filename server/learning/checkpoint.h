@@ -72,4 +72,19 @@ enum storage_status checkpoint_set_aside(const struct storage_dir *dir, uint64_t
 /* "checkpoint-00000000000000000042.safetensors" */
 void checkpoint_file_name(uint64_t generation, char name[STORAGE_FILE_NAME_MAX]);
 
+/* The state of a TRAIN row: the same format under another name. A checkpoint spares a replay, this cannot be
+ * replayed. It is written before the row of `note.generation`, with the chain of the row before that; one
+ * whose row never came is a leftover. */
+enum storage_status trained_write(const struct storage_dir *dir, const struct checkpoint_note *note,
+                                  const struct named_tensor *tensors, size_t n_tensors,
+                                  struct storage_fault *fault);
+enum storage_status trained_read(const struct storage_dir *dir, uint64_t generation, size_t bytes_max,
+                                 struct checkpoint *ret, struct storage_fault *fault);
+enum storage_status trained_list(const struct storage_dir *dir,
+                                 uint64_t ret_generations[CHECKPOINT_LISTED_MAX], size_t *ret_n,
+                                 struct storage_fault *fault);
+enum storage_status trained_remove(const struct storage_dir *dir, uint64_t generation,
+                                   struct storage_fault *fault);
+void trained_file_name(uint64_t generation, char name[STORAGE_FILE_NAME_MAX]);
+
 #endif

@@ -11,18 +11,27 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char prefix[] = "checkpoint-";
+/* The two kinds of files, by how their names begin. */
+static const struct family {
+    const char *prefix;
+    void (*file_name)(uint64_t generation, char name[STORAGE_FILE_NAME_MAX]);
+} checkpoints = {"checkpoint-", checkpoint_file_name}, trained = {"trained-", trained_file_name};
 
-/* The generation a file name spells, if it is exactly what checkpoint_file_name() makes. */
-static bool spells_generation(const char *name, uint64_t *ret_generation)
+static bool has_prefix(const char *name, const struct family *family)
+{
+    return strncmp(name, family->prefix, strlen(family->prefix)) == 0;
+}
+
+/* The generation a file name spells, if it is exactly what the family makes. */
+static bool spells_generation(const char *name, const struct family *family, uint64_t *ret_generation)
 {
     char expected[STORAGE_FILE_NAME_MAX];
     uint64_t generation;
 
-    if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+    if (!has_prefix(name, family))
         return false;
-    generation = strtoull(name + sizeof(prefix) - 1, NULL, 10);
-    checkpoint_file_name(generation, expected);
+    generation = strtoull(name + strlen(family->prefix), NULL, 10);
+    family->file_name(generation, expected);
     if (strcmp(name, expected) != 0)
         return false;
     *ret_generation = generation;
@@ -60,9 +69,9 @@ static DIR *open_listing(const struct storage_dir *dir)
     return listing;
 }
 
-enum storage_status checkpoint_list(const struct storage_dir *dir,
-                                    uint64_t ret_generations[CHECKPOINT_LISTED_MAX], size_t *ret_n,
-                                    struct storage_fault *fault)
+static enum storage_status list(const struct storage_dir *dir, const struct family *family,
+                                uint64_t ret_generations[CHECKPOINT_LISTED_MAX], size_t *ret_n,
+                                struct storage_fault *fault)
 {
     DIR *listing = open_listing(dir);
     struct dirent *entry;
@@ -73,7 +82,7 @@ enum storage_status checkpoint_list(const struct storage_dir *dir,
     if (listing == NULL)
         return storage_fault_errno(fault, NULL, "list the model's directory", errno);
     while (errno = 0, (entry = readdir(listing)) != NULL)
-        if (spells_generation(entry->d_name, &generation))
+        if (spells_generation(entry->d_name, family, &generation))
             insert(ret_generations, &n, generation);
     error = errno;
     closedir(listing);
@@ -83,12 +92,26 @@ enum storage_status checkpoint_list(const struct storage_dir *dir,
     return STORAGE_OK;
 }
 
+enum storage_status checkpoint_list(const struct storage_dir *dir,
+                                    uint64_t ret_generations[CHECKPOINT_LISTED_MAX], size_t *ret_n,
+                                    struct storage_fault *fault)
+{
+    return list(dir, &checkpoints, ret_generations, ret_n, fault);
+}
+
+enum storage_status trained_list(const struct storage_dir *dir,
+                                 uint64_t ret_generations[CHECKPOINT_LISTED_MAX], size_t *ret_n,
+                                 struct storage_fault *fault)
+{
+    return list(dir, &trained, ret_generations, ret_n, fault);
+}
+
 /* "checkpoint-*.tmp": nobody is writing when this is called. */
 static bool is_leftover(const char *name)
 {
     size_t length = strlen(name);
 
-    return strncmp(name, prefix, sizeof(prefix) - 1) == 0 && length > 4 &&
+    return (has_prefix(name, &checkpoints) || has_prefix(name, &trained)) && length > 4 &&
            strcmp(name + length - 4, ".tmp") == 0;
 }
 
@@ -114,6 +137,15 @@ enum storage_status checkpoint_remove(const struct storage_dir *dir, uint64_t ge
     char name[STORAGE_FILE_NAME_MAX];
 
     checkpoint_file_name(generation, name);
+    return storage_file_remove(dir, name, fault);
+}
+
+enum storage_status trained_remove(const struct storage_dir *dir, uint64_t generation,
+                                   struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+
+    trained_file_name(generation, name);
     return storage_file_remove(dir, name, fault);
 }
 

@@ -364,6 +364,18 @@ bool dataset_store_admit(struct dataset_store *store, int *ret_dir_fd, uint64_t 
     return true;
 }
 
+bool dataset_store_link(const struct dataset_store *store, const char *name, int dir_fd,
+                        const char *as, struct problem *problem)
+{
+    if (!check_open(store, problem) || !dataset_name_check(name, problem))
+        return false;
+    if (linkat(store->dir_fd, name, dir_fd, as, 0) == 0)
+        return true;
+    if (errno == ENOENT)
+        return problem_set(problem, 404, "unknown_dataset", "no dataset named '%s'", name);
+    return io_problem(problem, "the dataset cannot be kept for the job");
+}
+
 bool dataset_store_submit(struct dataset_store *store, struct dataset_job *job,
                           struct problem *problem)
 {

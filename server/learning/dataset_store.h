@@ -42,6 +42,10 @@ bool dataset_name_check(const char *name, struct problem *problem);
  * be. Any thread. */
 bool dataset_store_admit(struct dataset_store *store, int *ret_dir_fd, uint64_t *ret_bytes_max,
                          struct problem *problem);
+/* A further name for the file of a dataset, in a directory of the same state directory: it keeps its content
+ * there when the dataset is replaced or removed. Any thread that may wait for the disk. */
+bool dataset_store_link(const struct dataset_store *store, const char *name, int dir_fd,
+                        const char *as, struct problem *problem);
 /* Takes the job over. False (untouched) sets `problem`. Any thread. */
 bool dataset_store_submit(struct dataset_store *store, struct dataset_job *job,
                           struct problem *problem);

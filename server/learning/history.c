@@ -96,6 +96,13 @@ static ptrdiff_t jump_before(const struct history_jumps *jumps, uint64_t generat
     return (ptrdiff_t)low - 1;
 }
 
+const struct history_jump *history_jump_at(const struct history_jumps *jumps, uint64_t generation)
+{
+    ptrdiff_t at = jump_before(jumps, generation);
+
+    return at >= 0 && jumps->items[at].generation == generation ? &jumps->items[at] : NULL;
+}
+
 /* One thing to be done on the way back up: a range to go through, or (skip) to leave out. */
 struct stride {
     uint64_t first, last;
@@ -113,6 +120,10 @@ static size_t descend(const struct history_jumps *jumps, uint64_t generation, st
         const struct history_jump *jump = &jumps->items[at];
 
         strides[n++] = (struct stride){jump->generation + 1, generation, false};
+        if (jump->kind == JOURNAL_TRAIN) {
+            *ret_root = jump->generation;
+            return n;
+        }
         if (jump->kind == JOURNAL_REWIND)
             strides[n++] = (struct stride){jump->first, jump->last, true};
         generation = jump->kind == JOURNAL_ROLLBACK ? jump->first : jump->generation - 1;

@@ -10,7 +10,8 @@ struct history_range {
     uint64_t first, last;
 };
 
-/* From generation `root` (0: the base model, else the journal's floor) through the ranges. */
+/* From generation `root` (0: the base model; the journal's floor; or above that a TRAIN row, whose state is in a
+ * file of its own) through the ranges. */
 struct history {
     uint64_t root;
     struct history_range *ranges;
@@ -49,5 +50,7 @@ bool history_begins(const struct history *whole, const struct history *part);
 uint64_t history_next(const struct history *history, uint64_t generation);
 /* The last row on it; its root if it has none. */
 uint64_t history_end(const struct history *history);
+/* The jump of that generation, NULL if its row is none. */
+const struct history_jump *history_jump_at(const struct history_jumps *jumps, uint64_t generation);
 
 #endif

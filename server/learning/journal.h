@@ -31,7 +31,8 @@ enum {
 #define JOURNAL_KIND_MAP(X) \
     X(FINETUNE, 1, "finetune") \
     X(FEEDBACK, 2, "feedback") \
-    X(TRAIN, 3, "train") \
+    X(TRAIN, 3, "train")         /* the state of trained-<generation>.safetensors, whatever was before; \
+                                    learnt from that of generation `first` */ \
     X(PROMOTE, 4, "promote")     /* a mark, changes no weight: generation `first` serves */ \
     X(ROLLBACK, 5, "rollback")   /* to generation `first` */ \
     X(REWIND, 6, "rewind")       /* without generations `first` to `last` */ \
@@ -151,8 +152,8 @@ typedef bool (*journal_visit)(void *arg, const struct journal_row *row, size_t n
 enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
                                     journal_visit visit, void *arg, struct storage_fault *fault);
 
-/* The same for all rows of the kinds that go back (rollback, rewind, erase), oldest first; their
- * `n_erased` is not counted. Any thread. */
+/* The same for all rows of the kinds that do not add to what was before (train, rollback, rewind, erase), oldest
+ * first; their `n_erased` is not counted. Any thread. */
 enum storage_status journal_jumps(struct journal *journal, journal_visit visit, void *arg,
                                   struct storage_fault *fault);
 

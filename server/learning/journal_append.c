@@ -26,7 +26,7 @@ static bool known_kind(enum journal_kind kind)
 static enum storage_status check_row(const struct journal *journal, const struct journal_row *row,
                                      uint64_t expected, struct storage_fault *fault)
 {
-    bool back = row->kind >= JOURNAL_PROMOTE;
+    bool back = row->kind >= JOURNAL_PROMOTE || row->kind == JOURNAL_TRAIN;
 
     if (row->generation != expected || expected >= UINT64_C(1) << 42)
         return storage_fault_set(fault, STORAGE_OUT_OF_ORDER, NULL, row->generation,
@@ -52,6 +52,8 @@ static enum storage_status check_row(const struct journal *journal, const struct
     if ((row->kind == JOURNAL_REWIND || row->kind == JOURNAL_ERASE) &&
         row->first <= atomic_load(&journal->floor))
         return refuse(fault, STORAGE_NOT_FOUND, row, "it goes back to what is no longer kept");
+    if (row->kind == JOURNAL_TRAIN && digest_is_none(&row->state))
+        return refuse(fault, STORAGE_LIMIT, row, "a training job's outcome without its digest");
     if (row->kind == JOURNAL_REWIND && row->last < row->first)
         return refuse(fault, STORAGE_OUT_OF_ORDER, row, "a range that ends before it begins");
     for (size_t i = 0; i < row->n_examples; i++) {

@@ -38,7 +38,7 @@ enum {
     X(EXAMPLE_ID, "SELECT place FROM example WHERE id=? ORDER BY place DESC LIMIT 1") \
     X(EXAMPLE_PLACE, "SELECT place FROM example WHERE place=?") \
     X(LINEAGE, "SELECT * FROM step WHERE generation<? ORDER BY generation DESC LIMIT ?") \
-    X(JUMPS, "SELECT * FROM step WHERE kind BETWEEN 5 AND 7 ORDER BY generation") \
+    X(JUMPS, "SELECT * FROM step WHERE kind BETWEEN 5 AND 7 OR kind=3 ORDER BY generation") \
     X(YOUNG, "SELECT coalesce(min(generation),?) FROM step WHERE time_ms>?") \
     X(PAGES, "SELECT (SELECT page_count FROM pragma_page_count)-" \
              "(SELECT freelist_count FROM pragma_freelist_count)")

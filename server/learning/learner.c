@@ -19,12 +19,12 @@
 /* Updates are committed after so much computing at the latest. */
 enum { GROUP_NS_MAX = 20 * 1000 * 1000, TRAINING_NICENESS = 5 };
 
-/* Changes that go back, or say what serves: each is a group of its own. */
+/* Changes that do not add to what was before: each is a group of its own. */
 static bool goes_back(const struct learn_job *job)
 {
     return job->kind == LEARN_JOB_ROLLBACK || job->kind == LEARN_JOB_PROMOTE ||
            job->kind == LEARN_JOB_LABEL || job->kind == LEARN_JOB_REWIND ||
-           job->kind == LEARN_JOB_ERASE;
+           job->kind == LEARN_JOB_ERASE || job->kind == LEARN_JOB_ADOPT;
 }
 
 static bool is_change(const struct learn_job *job)
@@ -123,6 +123,7 @@ static void change(struct learner *learner, struct learner_group *group, struct 
     update = &group->updates[group->n_updates];
     good = job->kind == LEARN_JOB_PROMOTE ? learner_promote(learner, job, update, &problem)
            : job->kind == LEARN_JOB_LABEL ? learner_label(learner, job, update, &problem)
+           : job->kind == LEARN_JOB_ADOPT ? learner_adopt(learner, job, update, &problem)
            : goes_back(job)               ? learner_go_back(learner, job, update, &problem)
                                           : learner_step(learner, job, update, &problem);
     if (!good) {
@@ -298,6 +299,7 @@ struct learner *learner_create(const struct learner_params *params)
     learner->pace.pace = params->pace;
     learner->last = &learner->first;
     learner->dir.fd = -1;
+    learner->held = UINT64_MAX;
     pthread_mutex_init(&learner->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

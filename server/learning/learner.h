@@ -32,7 +32,18 @@ enum learn_kind {
     LEARN_JOB_PROMOTE,             /* first: which generation, -1: the newest; key */
     LEARN_JOB_EXPORT,
     LEARN_JOB_REWIND,              /* first, last: the generations to be left out; key */
-    LEARN_JOB_ERASE                /* places: of the examples; key */
+    LEARN_JOB_ERASE,               /* places: of the examples; key */
+    LEARN_JOB_ADOPT,               /* file, basis, first: what came of training from that generation on; key */
+    LEARN_JOB_RELEASE              /* what a training job has had held is not any more */
+};
+
+/* What a training job begins from. */
+struct learn_basis {
+    /* Of LEARN_JOB_EXPORT: the updates after the generation exported, or (if it is not 0) after `first`, are to be
+     * kept one by one until ADOPT or RELEASE, so that they can be applied to what the job comes to. */
+    bool hold;
+    struct digest base;            /* of the model's file: filled by EXPORT, compared by ADOPT */
+    struct learn_config config;    /* filled by EXPORT */
 };
 
 /* What a learner is asked for. Its owner is the handler until learner_submit(), the learner until `finish` is
@@ -52,6 +63,9 @@ struct learn_job {
     int64_t first, last, count;
     const char *label;             /* or NULL */
     int64_t time_ms;               /* Unix time */
+    const void *file;              /* an ONNX file of the same graph */
+    size_t file_bytes;
+    struct learn_basis *basis;     /* NULL: not wanted */
     const struct learn_place *places;
     size_t n_places;
     const char *principal;         /* who asks, or NULL */

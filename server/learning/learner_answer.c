@@ -134,6 +134,18 @@ static void evaluate(struct learner *learner, struct learn_job *job)
     learner_reply(job, &text, "application/json", newest_generation(learner));
 }
 
+/* Tells a training job what it begins from, and keeps what comes after it. */
+static void fill_basis(struct learner *learner, const struct learn_job *job)
+{
+    struct learn_basis *basis = job->basis;
+    int64_t since = job->first > 0 ? job->first - learner->generation_base : (int64_t)learner->generation;
+
+    basis->base = learner->base;
+    basis->config = learner->config;
+    if (basis->hold && since >= 0)
+        learner->held = (uint64_t)since;
+}
+
 /* What learns takes the place of what the file had; all else in it stays, byte for byte. */
 static void export(struct learner *learner, struct learn_job *job)
 {
@@ -155,15 +167,28 @@ static void export(struct learner *learner, struct learn_job *job)
         return;
     }
     weights_unref(weights);
+    if (job->basis != NULL)
+        fill_basis(learner, job);
     text_init(&text);
     text_append(&text, bytes, size);
     free(bytes);
     learner_reply(job, &text, "application/octet-stream", newest_generation(learner));
 }
 
+static void release(struct learner *learner, struct learn_job *job)
+{
+    struct text text;
+
+    learner->held = UINT64_MAX;
+    text_init(&text);
+    learner_reply(job, &text, "", newest_generation(learner));
+}
+
 void learner_answer(struct learner *learner, struct learn_job *job)
 {
-    if (job->kind == LEARN_JOB_EVALUATE)
+    if (job->kind == LEARN_JOB_RELEASE)
+        release(learner, job);
+    else if (job->kind == LEARN_JOB_EVALUATE)
         evaluate(learner, job);
     else if (job->kind == LEARN_JOB_EXPORT)
         export(learner, job);

@@ -100,7 +100,6 @@ enum storage_status learner_rebuild(struct learner *learner, const struct recove
                             (size_t)learner->options->model_bytes_max * 4, &trainer, goal, fault);
 }
 
-/* The trainer may stand anywhere after a rebuild that failed: back to the newest. */
 bool learner_give_up(struct learner *learner, const struct storage_fault *why,
                      struct problem *problem)
 {
@@ -115,6 +114,27 @@ bool learner_give_up(struct learner *learner, const struct storage_fault *why,
     if (learner_rebuild(learner, &newest, &worse) != STORAGE_OK)
         learner_latch(learner, &worse);
     return false;
+}
+
+/* What a training job began from is in all that it came to: it cannot be taken out of that alone. */
+static bool reaches(struct learner *learner, const struct journal_row *row, struct problem *problem)
+{
+    struct storage_fault fault = {0};
+    uint64_t root = 0;
+
+    if (row->kind == JOURNAL_ROLLBACK)
+        return true;
+    if (recovery_root(learner->journal, &root, &fault) != STORAGE_OK) {
+        problem_from_fault(problem, &fault);
+        return false;
+    }
+    return row->first > root ||
+           problem_set(problem, 409, "trained_on",
+                       "generation %" PRId64 " is what a training job came to, which has learnt from "
+                       "the updates before it: roll back to generation %" PRId64 " first, and train "
+                       "again afterwards",
+                       learner->generation_base + (int64_t)root,
+                       learner->generation_base + (int64_t)root - 1);
 }
 
 bool learner_go_back(struct learner *learner, struct learn_job *job, struct learner_update *update,
@@ -139,6 +159,8 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
         return problem_set(problem, 404, "unknown_generation",
                            "the updates from generation %" PRId64 " on are no longer kept one by one",
                            learner->generation_base + (int64_t)update->row.first);
+    if (!reaches(learner, &update->row, problem))
+        return false;
     if (learner_rebuild(learner, &goal, &fault) != STORAGE_OK)
         return learner_give_up(learner, &fault, problem);
     learner->show = !update->waits;

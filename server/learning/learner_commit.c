@@ -24,13 +24,14 @@ void learner_commit(struct learner *learner, struct learner_group *group)
     struct storage_fault fault = {0};
     struct problem problem = {0};
     uint64_t begun_ns = clock_now_ns();
-    bool good, erased;
+    bool good, anew;
 
     if (group->n_updates == 0)
         return;
     /* One transaction: its rows are there together, so the last one's digest is enough. */
     group->updates[group->n_updates - 1].row.state = learner_digest(learner);
-    erased = group->updates[0].job->kind == LEARN_JOB_ERASE;
+    anew = group->updates[0].job->kind == LEARN_JOB_ERASE ||
+           group->updates[0].job->kind == LEARN_JOB_ADOPT;
     good = write_rows(learner, group, &fault);
     begun_ns = clock_now_ns() - begun_ns;
     learning_stats_committed(stats, begun_ns);
@@ -59,8 +60,9 @@ void learner_commit(struct learner *learner, struct learner_group *group)
     if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
         fault.status != STORAGE_BUSY)
         learner_latch(learner, &fault);
-    /* Older checkpoints hold the influence of what was erased: a new one lets them go. */
-    if (good && (erased || learner->generation - learner->checkpointed >=
-                               (uint64_t)learner->config.checkpoint_updates))
+    /* Older checkpoints hold the influence of what was erased: a new one lets them go. And what a training job
+     * came to shall not depend on one file. */
+    if (good && (anew || learner->generation - learner->checkpointed >=
+                             (uint64_t)learner->config.checkpoint_updates))
         learner_checkpoint(learner);
 }

@@ -234,6 +234,7 @@ bool learner_gate_waits(struct learner *learner, const struct learn_job *job)
     case LEARN_JOB_ROLLBACK:
     case LEARN_JOB_PROMOTE:
     case LEARN_JOB_LABEL:
+    case LEARN_JOB_ADOPT:          /* judged by its own examples */
         return false;
     case LEARN_JOB_REWIND:
     case LEARN_JOB_ERASE:

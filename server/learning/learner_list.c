@@ -81,6 +81,9 @@ static void list_reference(const struct listing *listing, const struct journal_r
         text_printf(text, ",\"promoted\":%" PRId64, base + (int64_t)row->first);
     if (row->kind == JOURNAL_LABEL)
         text_printf(text, ",\"of\":%" PRId64, base + (int64_t)row->first);
+    if (row->kind == JOURNAL_TRAIN)
+        text_printf(text, ",\"from\":%" PRId64,
+                    listing->learner->generation_base + (int64_t)row->first);
     if (row->kind == JOURNAL_REWIND)
         text_printf(text, ",\"first\":%" PRId64 ",\"last\":%" PRId64, base + (int64_t)row->first,
                     base + (int64_t)row->last);

@@ -57,6 +57,7 @@ struct learner {
     uint64_t generation;           /* the journal's, steps of the open group included */
     struct learner_gate gate;      /* what of that serves */
     uint64_t group_bytes;          /* that the open group adds to the journal at most */
+    uint64_t held;                 /* rows after this one are not pruned; UINT64_MAX: none is held */
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
     struct pace_runner pace;
@@ -117,6 +118,9 @@ bool learner_load(struct learner *learner, struct problem *problem);
 /* A trainer on the model file's own weights; the second puts it in the place of the one there is. */
 struct trainer *learner_new_trainer(struct learner *learner, struct problem *problem);
 bool learner_make_trainer(struct learner *learner, struct problem *problem);
+/* The same trainer, but with the weights of another file of the same graph. */
+bool learner_make_trainer_on(struct learner *learner, const void *file, size_t file_bytes,
+                             struct problem *problem);
 
 /* learner_store.c */
 /* True if this very file has learnt before. */
@@ -148,6 +152,10 @@ void learner_take_answer(struct learner_update *update);
 /* Applies a row of the journal again. */
 enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
                                    struct storage_fault *fault);
+
+/* learner_adopt.c: what a training job came to, with what has been learnt meanwhile; likewise. */
+bool learner_adopt(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                   struct problem *problem);
 
 /* learner_back.c: the trainer as of another generation; after a failure, back to the newest (false). */
 enum storage_status learner_rebuild(struct learner *learner, const struct recovery_goal *goal,

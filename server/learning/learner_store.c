@@ -161,6 +161,14 @@ bool learner_store(struct learner *learner, struct problem *problem)
     return recover_all(learner, problem);
 }
 
+/* The oldest generation that something still begins from. */
+static uint64_t held_from(const struct learner *learner)
+{
+    uint64_t gate = learner_gate_hold(learner);
+
+    return gate < learner->held ? gate : learner->held;
+}
+
 bool learner_checkpoint(struct learner *learner)
 {
     struct checkpoint_note note = {.generation = learner->generation, .time_ms = clock_unix_ms(),
@@ -181,8 +189,8 @@ bool learner_checkpoint(struct learner *learner)
     }
     journal_row_release(held);
     if (status == STORAGE_OK)
-        status = recovery_prune(&learner->dir, learner->journal, learner_gate_hold(learner),
-                                clock_unix_ms(), &fault);
+        status = recovery_prune(&learner->dir, learner->journal, held_from(learner), clock_unix_ms(),
+                                &fault);
     free(tensors);
     learner->checkpointed = learner->generation; /* a failed one is not tried again at once */
     if (status == STORAGE_OK)

@@ -21,6 +21,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learn_config.c server/learning/learn_config.h \
 	server/learning/learn_row.c \
 	server/learning/learner.c server/learning/learner.h \
+	server/learning/learner_adopt.c \
 	server/learning/learner_answer.c \
 	server/learning/learner_back.c \
 	server/learning/learner_commit.c \

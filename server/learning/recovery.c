@@ -151,6 +151,27 @@ static void recover_open(struct work *work, struct replay *replay, size_t bytes_
     history_jumps_finish(&replay->jumps);
 }
 
+/* What training jobs came to cannot be made again: damage is told, and the files stay where they are. */
+static void inspect_trained(struct work *work, struct replay *replay)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    struct storage_fault fault = {0};
+    size_t n = 0;
+
+    if (trained_list(replay->dir, generations, &n, &fault) != STORAGE_OK)
+        add_fault(work->ret, &fault);
+    for (size_t i = 0; i < n; i++) {
+        struct storage_fault damage = {0};
+        struct checkpoint trained;
+
+        if (trained_read(replay->dir, generations[i], replay->checkpoint_bytes_max, &trained, &damage) ==
+            STORAGE_OK)
+            checkpoint_finish(&trained);
+        else
+            add_fault(work->ret, &damage);
+    }
+}
+
 /* The checkpoints that were not needed are the next recovery's: damage is told while the other one still
  * holds. */
 static void inspect(struct work *work, struct replay *replay)
@@ -173,6 +194,7 @@ static void inspect(struct work *work, struct replay *replay)
         else
             on_damage(work, &damage, generations[i]);
     }
+    inspect_trained(work, replay);
 }
 
 /* Under its old name a damaged file would count as one of the two kept. */
@@ -276,25 +298,123 @@ enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journ
     return status;
 }
 
-/* Those that lead to the state now, newest first; the others are removed. */
+enum storage_status recovery_reapply(const struct storage_dir *dir, struct journal *journal,
+                                     const struct recovery_trainer *trainer, uint64_t since,
+                                     struct storage_fault *fault)
+{
+    struct replay replay = {.dir = dir, .journal = journal, .trainer = trainer,
+                            .base = *journal_base(journal)};
+    struct history path = {0};
+    enum storage_status status = history_collect(journal, &replay.jumps, fault);
+
+    if (status == STORAGE_OK)
+        status = history_to(&replay.jumps, journal_last(journal), &path, fault);
+    if (status == STORAGE_OK)
+        status = replay_follow(&replay, &path, since, fault);
+    history_finish(&path);
+    history_jumps_finish(&replay.jumps);
+    return status;
+}
+
+enum storage_status recovery_root(struct journal *journal, uint64_t *ret, struct storage_fault *fault)
+{
+    struct history_jumps jumps = {0};
+    struct history path = {0};
+    enum storage_status status = history_collect(journal, &jumps, fault);
+
+    if (status == STORAGE_OK)
+        status = history_to(&jumps, journal_last(journal), &path, fault);
+    if (status == STORAGE_OK)
+        *ret = path.root;
+    history_finish(&path);
+    history_jumps_finish(&jumps);
+    return status;
+}
+
+/* Whether the checkpoint leads to a generation before the training job that `path` begins with, or before the one
+ * before that, and so on: there one can still be rolled back to. */
+static enum storage_status leads_before(struct replay *replay, uint64_t root, uint64_t generation,
+                                        bool *ret, struct storage_fault *fault)
+{
+    enum storage_status status = STORAGE_OK;
+
+    *ret = false;
+    for (int lives = 0; lives < TRAINED_KEPT && status == STORAGE_OK && !*ret; lives++) {
+        struct history path;
+
+        if (root <= replay->jumps.floor)
+            break;
+        status = history_to(&replay->jumps, root - 1, &path, fault);
+        if (status != STORAGE_OK)
+            break;
+        status = replay_usable(replay, &path, generation, ret, fault);
+        root = path.root;
+        history_finish(&path);
+    }
+    return status;
+}
+
+/* Of those before the newest training job the newest few stay, and the oldest, which is where the journal begins. */
+static enum storage_status thin_earlier(const struct storage_dir *dir, const uint64_t *earlier, size_t n,
+                                        struct storage_fault *fault)
+{
+    enum { FEW = 6 };
+    enum storage_status status = STORAGE_OK;
+
+    for (size_t i = FEW; status == STORAGE_OK && i + 1 < n; i++)
+        status = checkpoint_remove(dir, earlier[i], fault);
+    return status;
+}
+
+/* The checkpoints that lead to the state now, and those that lead to before what a training job has replaced;
+ * newest first. */
+struct usable {
+    uint64_t now[CHECKPOINT_LISTED_MAX], earlier[CHECKPOINT_LISTED_MAX];
+    size_t n, n_earlier;
+};
+
 static enum storage_status keep_usable(struct replay *replay, const struct history *path,
-                                       uint64_t usable[CHECKPOINT_LISTED_MAX], size_t *ret_n,
-                                       struct storage_fault *fault)
+                                       struct usable *ret, struct storage_fault *fault)
 {
     uint64_t generations[CHECKPOINT_LISTED_MAX];
-    size_t n = 0, kept = 0;
+    size_t n = 0;
     enum storage_status status = checkpoint_list(replay->dir, generations, &n, fault);
 
     for (size_t i = 0; status == STORAGE_OK && i < n; i++) {
-        bool leads = false;
+        bool leads = false, before = false;
 
         status = replay_usable(replay, path, generations[i], &leads, fault);
+        if (status == STORAGE_OK && !leads)
+            status = leads_before(replay, path->root, generations[i], &before, fault);
         if (status == STORAGE_OK && leads)
-            usable[kept++] = generations[i];
+            ret->now[ret->n++] = generations[i];
+        else if (status == STORAGE_OK && before)
+            ret->earlier[ret->n_earlier++] = generations[i];
         else if (status == STORAGE_OK)
             status = checkpoint_remove(replay->dir, generations[i], fault);
     }
-    *ret_n = kept;
+    return status == STORAGE_OK ? thin_earlier(replay->dir, ret->earlier, ret->n_earlier, fault)
+                                : status;
+}
+
+/* What training jobs came to, as long as a row can begin from it. */
+static enum storage_status keep_trained(struct replay *replay, const struct history *path,
+                                        uint64_t floor, struct storage_fault *fault)
+{
+    uint64_t generations[CHECKPOINT_LISTED_MAX];
+    size_t n = 0, kept = 0;
+    enum storage_status status = trained_list(replay->dir, generations, &n, fault);
+
+    for (size_t i = 0; status == STORAGE_OK && i < n; i++) {
+        const struct history_jump *jump = history_jump_at(&replay->jumps, generations[i]);
+        bool wanted = generations[i] > floor && jump != NULL && jump->kind == JOURNAL_TRAIN &&
+                      !replay_outlived(replay, generations[i], generations[i]);
+
+        if (wanted && (generations[i] == path->root || kept < TRAINED_KEPT))
+            kept++;
+        else
+            status = trained_remove(replay->dir, generations[i], fault);
+    }
     return status;
 }
 
@@ -323,22 +443,30 @@ enum storage_status recovery_prune(const struct storage_dir *dir, struct journal
 {
     struct replay replay = {.dir = dir, .journal = journal};
     struct history path = {0};
-    uint64_t usable[CHECKPOINT_LISTED_MAX], retained = 0, anchor = 0;
-    size_t n = 0;
+    uint64_t retained = 0, anchor = 0;
+    struct usable usable = {0};
     enum storage_status status = history_collect(journal, &replay.jumps, fault);
 
     if (status == STORAGE_OK)
         status = history_to(&replay.jumps, journal_last(journal), &path, fault);
     if (status == STORAGE_OK)
-        status = keep_usable(&replay, &path, usable, &n, fault);
+        status = keep_usable(&replay, &path, &usable, fault);
     if (status == STORAGE_OK)
         status = journal_prunable(journal, now_ms, &retained, fault);
     if (status == STORAGE_OK)
-        status = keep_from_anchor(dir, retained < hold ? retained : hold, usable, n, &anchor, fault);
+        status = keep_from_anchor(dir, retained < hold ? retained : hold, usable.now, usable.n, &anchor,
+                                  fault);
+    /* Before the floor to come nothing can be gone back to. */
+    for (size_t i = 0; status == STORAGE_OK && i < usable.n_earlier; i++)
+        if (usable.earlier[i] < anchor)
+            status = checkpoint_remove(dir, usable.earlier[i], fault);
     if (status == STORAGE_OK)
         status = storage_dir_sync(dir, fault);
     if (status == STORAGE_OK)
         status = journal_prune(journal, anchor, now_ms, NULL, fault);
+    /* After the rows: while a row is there, what it begins from is. */
+    if (status == STORAGE_OK)
+        status = keep_trained(&replay, &path, journal_floor(journal), fault);
     if (status == STORAGE_OK)
         status = checkpoint_keep(dir, CHECKPOINT_LISTED_MAX, fault);
     history_finish(&path);

@@ -57,6 +57,13 @@ static enum storage_status state_of(struct replay *replay, uint64_t generation, 
     return STORAGE_OK;
 }
 
+bool replay_outlived(const struct replay *replay, uint64_t end, uint64_t generation)
+{
+    const struct history part = {.root = end};
+
+    return outlived(replay, &part, generation);
+}
+
 /* A whole file may still be another journal's, or of a row that the journal has not. */
 static enum storage_status belongs(struct replay *replay, const char *name,
                                    const struct checkpoint *checkpoint, struct storage_fault *fault)
@@ -121,6 +128,50 @@ static enum storage_status start_from(struct replay *replay, uint64_t generation
     return status;
 }
 
+/* The row vouches for the file's state; the file for the row's place. */
+static enum storage_status trained_belongs(struct replay *replay, const char *name,
+                                           const struct checkpoint *trained,
+                                           struct storage_fault *fault)
+{
+    const struct checkpoint_note *note = &trained->note;
+    struct digest state, chain;
+    bool found = false;
+    enum storage_status status = journal_chain(replay->journal, note->generation - 1, &chain, fault);
+
+    if (status == STORAGE_OK)
+        status = state_of(replay, note->generation, &state, &found, fault);
+    if (status != STORAGE_OK)
+        return status;
+    if (memcmp(note->identity, journal_identity(replay->journal), STORAGE_IDENTITY_BYTES) != 0 ||
+        !digest_equal(&note->base, &replay->base) || !digest_equal(&chain, &note->chain) || !found ||
+        !digest_equal(&state, &note->state))
+        return storage_fault_set(fault, STORAGE_DAMAGED, name, note->generation,
+                                 "%s is not what the journal's generation %" PRIu64 " adopted", name,
+                                 note->generation);
+    return STORAGE_OK;
+}
+
+/* From what a training job came to. */
+static enum storage_status start_trained(struct replay *replay, uint64_t generation,
+                                         struct storage_fault *fault)
+{
+    char name[STORAGE_FILE_NAME_MAX];
+    struct checkpoint trained;
+    enum storage_status status =
+        trained_read(replay->dir, generation, replay->checkpoint_bytes_max, &trained, fault);
+
+    if (status != STORAGE_OK)
+        return status;
+    trained_file_name(generation, name);
+    status = trained_belongs(replay, name, &trained, fault);
+    if (status == STORAGE_OK)
+        status = replay->trainer->load(replay->trainer->self, &trained, fault);
+    if (status == STORAGE_OK)
+        status = came_to(replay, generation, &trained.note.state, "its training job's file", fault);
+    checkpoint_finish(&trained);
+    return status;
+}
+
 enum storage_status replay_start(struct replay *replay, const struct history *path,
                                  uint64_t *ret_from, struct storage_fault *fault)
 {
@@ -146,6 +197,10 @@ enum storage_status replay_start(struct replay *replay, const struct history *pa
     }
     if (status != STORAGE_OK)
         return status;
+    if (path->root > replay->jumps.floor && !replay_outlived(replay, path->root, path->root)) {
+        *ret_from = replay->started_from = path->root;
+        return start_trained(replay, path->root, fault);
+    }
     if (path->root > 0)
         return storage_fault_set(fault, STORAGE_NOT_FOUND, NULL, path->root,
                                  "no checkpoint leads to generation %" PRIu64
@@ -254,6 +309,22 @@ static enum storage_status compare_all(struct replay *replay, const struct histo
     return status;
 }
 
+/* The row `at` once more. */
+static enum storage_status step(struct replay *replay, uint64_t at, struct storage_fault *fault)
+{
+    const struct journal_row *row;
+    struct journal_held *held;
+    enum storage_status status = journal_read(replay->journal, at, &held, &row, fault);
+
+    if (status != STORAGE_OK)
+        return status;
+    status = check_tombstones(replay, row, fault);
+    if (status == STORAGE_OK)
+        status = apply(replay, row, fault);
+    journal_row_release(held);
+    return status;
+}
+
 enum storage_status replay_walk(struct replay *replay, const struct history *path, uint64_t from,
                                 uint64_t *ret_good, struct storage_fault *fault)
 {
@@ -269,18 +340,33 @@ enum storage_status replay_walk(struct replay *replay, const struct history *pat
     *ret_good = from;
     status = compare_all(replay, path, at, ret_good, fault);
     while (status == STORAGE_OK && (at = history_next(path, at)) != 0) {
-        const struct journal_row *row;
-        struct journal_held *held;
-
-        status = journal_read(replay->journal, at, &held, &row, fault);
-        if (status != STORAGE_OK)
-            break;
-        status = check_tombstones(replay, row, fault);
-        if (status == STORAGE_OK)
-            status = apply(replay, row, fault);
-        journal_row_release(held);
+        status = step(replay, at, fault);
         if (status == STORAGE_OK)
             status = compare_all(replay, path, at, ret_good, fault);
     }
+    return status;
+}
+
+enum storage_status replay_follow(struct replay *replay, const struct history *path, uint64_t since,
+                                  struct storage_fault *fault)
+{
+    struct history part;
+    bool leads = false;
+    enum storage_status status = replay_usable(replay, path, since, &leads, fault);
+    uint64_t at;
+
+    if (status == STORAGE_OK && !leads)
+        status = storage_fault_set(fault, STORAGE_NOT_FOUND, NULL, since,
+                                   "generation %" PRIu64 " no longer leads to the newest: what was "
+                                   "learnt until then has been taken back, replaced or forgotten",
+                                   since);
+    if (status == STORAGE_OK)
+        status = history_to(&replay->jumps, since, &part, fault);
+    if (status != STORAGE_OK)
+        return status;
+    at = history_end(&part);
+    history_finish(&part);
+    while (status == STORAGE_OK && (at = history_next(path, at)) != 0)
+        status = step(replay, at, fault);
     return status;
 }

@@ -15,7 +15,7 @@ enum { CACHE_LINE = 64, ENGINE_TEXT_MAX = 96 };
 static const char reason_other[] = "other";
 
 struct metrics_slice {
-    _Alignas(CACHE_LINE) _Atomic uint64_t values[METRIC_COUNT];
+    _Alignas(CACHE_LINE) _Atomic uint64_t values[METRIC_NUMBERS];
 };
 
 /* A slot is taken by writing its reason once. */

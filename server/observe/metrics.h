@@ -27,6 +27,12 @@ struct metrics;
     X(IN_FLIGHT_BODY_BYTES, "inferd_in_flight_body_bytes", "") \
     X(IN_FLIGHT_REQUESTS, "inferd_in_flight_requests", "") \
     X(INLINE_RUNS, "inferd_inline_runs_total", "") \
+    X(JOBS_QUEUED, "inferd_jobs", "state=\"queued\"") \
+    X(JOBS_RUNNING, "inferd_jobs", "state=\"running\"") \
+    X(JOBS_DONE, "inferd_jobs", "state=\"done\"") \
+    X(JOBS_HELD, "inferd_jobs", "state=\"held\"") \
+    X(JOBS_FAILED, "inferd_jobs", "state=\"failed\"") \
+    X(JOBS_CANCELLED, "inferd_jobs", "state=\"cancelled\"") \
     X(MODELS_LOADED, "inferd_models_loaded", "") \
     X(RECEIVED_BODY_BYTES, "inferd_received_body_bytes_total", "") \
     X(REPOSITORY_SCANS, "inferd_repository_scans_total", "") \
@@ -36,7 +42,7 @@ struct metrics;
     X(WORKERS_BUSY, "inferd_workers_busy", "")
 
 #define X(id, name, label) METRIC_##id,
-enum metric { METRIC_MAP(X) METRIC_COUNT };
+enum metric { METRIC_MAP(X) METRIC_NUMBERS };
 #undef X
 
 /* NULL when out of memory. */

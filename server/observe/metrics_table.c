@@ -297,7 +297,7 @@ static void write_build(const struct exposition *exposition, const struct metric
 static void write_process_wide(const struct exposition *exposition,
                                const struct metric_family *family)
 {
-    for (int i = family->first; i < METRIC_COUNT; i++) {
+    for (int i = family->first; i < METRIC_NUMBERS; i++) {
         const char *label = process_wide[i].label;
 
         if (strcmp(process_wide[i].name, family->name) != 0)
@@ -361,6 +361,7 @@ const struct metric_family metric_families[] = {
          "HTTP requests that are not answered yet."),
     WIDE(INLINE_RUNS, "inferd_inline_runs_total", COUNTER, "", "",
          "Predictions computed on the network thread because no worker was worth waking."),
+    WIDE(JOBS_QUEUED, "inferd_jobs", GAUGE, "", "state", "Training jobs that are remembered, by state."),
     LEARNING_MAP_A(ROW)
     OWN("inferd_learning_commit_seconds", HISTOGRAM, "seconds", MODEL_LABELS,
         "Time to make the updates of one commit durable.", write_commits),

@@ -230,11 +230,16 @@ static bool check(struct train_options *options)
     return true;
 }
 
-bool train_options_parse(struct train_options *options, int argc, char **argv)
+void train_options_init(struct train_options *options)
 {
     *options = (struct train_options){
         .validation = 0.1, .epochs = 10, .batch = 32, .seed = 1, .threads = 1, .optimiser = "adam",
         .rate = 1e-3, .schedule = "constant", .metric = "loss", .trials = 20};
+}
+
+bool train_options_parse(struct train_options *options, int argc, char **argv)
+{
+    train_options_init(options);
     for (int i = 0; i < argc; i++) {
         const char *argument = strcmp(argv[i], "-o") == 0 ? "--output" : argv[i];
         const struct option_row *row;

@@ -56,6 +56,8 @@ struct train_options {
     char error[TRAIN_TEXT_MAX];
 };
 
+/* The defaults. */
+void train_options_init(struct train_options *options);
 /* False with `error` set. */
 bool train_options_parse(struct train_options *options, int argc, char **argv);
 /* Sets the option "rate", say, as "--rate" does. False with `error` set. */

@@ -383,6 +383,21 @@ bool train_session_open(struct train_session *session, const struct train_option
            (options->standardise == NULL || standardise(session, options->standardise, problem));
 }
 
+bool train_session_exchange(struct train_session *session, const void *model, size_t model_bytes,
+                            size_t memory_bytes_max, struct problem *problem)
+{
+    const struct model_options load = {.keep_source = true, .inference_mode = true,
+                                       .memory_bytes_max = memory_bytes_max};
+    struct engine_error err = {0};
+    struct model *other = model_load_bytes(model, model_bytes, &load, &err);
+
+    if (other == NULL)
+        return engine_problem(problem, &err);
+    model_unref(session->model);
+    session->model = other;
+    return true;
+}
+
 void train_session_finish(struct train_session *session)
 {
     split_finish(&session->split);

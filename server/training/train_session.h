@@ -41,6 +41,9 @@ struct train_material {
 /* Loads model and data; `material` NULL: those of the options. Finish it either way. */
 bool train_session_open(struct train_session *session, const struct train_options *options,
                         const struct train_material *material, struct problem *problem);
+/* Another model of the same graph in the place of the session's. */
+bool train_session_exchange(struct train_session *session, const void *model, size_t model_bytes,
+                            size_t memory_bytes_max, struct problem *problem);
 void train_session_finish(struct train_session *session);
 
 #endif

@@ -76,7 +76,7 @@ START_TEST(each_number_reaches_its_series)
     struct metrics *metrics = metrics_create();
     char *exposition;
 
-    for (int i = 0; i < METRIC_COUNT; i++)
+    for (int i = 0; i < METRIC_NUMBERS; i++)
         metrics_add(metrics, (enum metric)i, 100 + i);
     exposition = scrape(metrics, false);
     ck_assert_double_eq(sample(exposition, "inferd_connections"), 100 + METRIC_CONNECTIONS);
@@ -302,7 +302,7 @@ Suite *make_suite(void)
     TCase *tc = tcase_create("metrics");
 
     tcase_add_test(tc, families_are_sorted_and_unique);
-    tcase_add_loop_test(tc, every_process_wide_number_is_in_the_table, 0, METRIC_COUNT);
+    tcase_add_loop_test(tc, every_process_wide_number_is_in_the_table, 0, METRIC_NUMBERS);
     tcase_add_test(tc, each_number_reaches_its_series);
     tcase_add_loop_test(tc, exposition_has_help_and_type_before_samples, 0, 2);
     tcase_add_test(tc, histogram_is_cumulative_and_bounds_are_inclusive);
