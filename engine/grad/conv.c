@@ -22,6 +22,8 @@ struct spread {
     float *scratch;
 };
 
+/* Weights beyond so many floats are turned about and packed in parts, which bounds the scratch. */
+enum { PART_FLOATS = 1 << 20, PARTS_MAX = 4 };
 
 static size_t max_size(size_t a, size_t b)
 {
@@ -45,48 +47,71 @@ static bool turns_about(const struct window *window, struct window *ret)
     return true;
 }
 
-static struct conv_planes turned_conv(const struct spread *spread, const struct window *window)
+static int64_t weight_floats(const struct spread *spread, int64_t channels)
+{
+    return spread->groups * spread->outputs * channels * window_kernel_size(&spread->window);
+}
+
+/* Channels of dx that are made at a time. */
+static int64_t part_channels(const struct spread *spread)
+{
+    int64_t parts = weight_floats(spread, spread->channels) / PART_FLOATS;
+
+    if (parts < 2 || spread->groups > 1)
+        return spread->channels;
+    parts = parts < PARTS_MAX ? parts : PARTS_MAX;
+    return (spread->channels + parts - 1) / parts;
+}
+
+/* Channels [first, first + count) of dx. */
+static struct conv_planes turned_conv(const struct spread *spread, const struct window *window,
+                                      int64_t first, int64_t count)
 {
     return (struct conv_planes){
-        .form = {.groups = spread->groups, .channels = spread->outputs, .outputs = spread->channels,
+        .form = {.groups = spread->groups, .channels = spread->outputs, .outputs = count,
                  .taps = window_kernel_size(window)},
-        .window = *window, .images = spread->images, .x = spread->dy, .y = spread->dx,
+        .window = *window, .images = spread->images, .x = spread->dy,
+        .y = spread->dx != NULL ? spread->dx + first * window_out_size(window) : NULL,
+        .y_channels = count < spread->channels ? spread->channels : 0,
         .accumulate = spread->accumulate,
     };
 }
 
-static int64_t weight_floats(const struct spread *spread)
-{
-    return spread->groups * spread->outputs * spread->channels * window_kernel_size(&spread->window);
-}
-
 static size_t turned_bytes(const struct spread *spread)
 {
-    return ((size_t)weight_floats(spread) * sizeof(float) + 63) & ~(size_t)63;
+    return ((size_t)weight_floats(spread, part_channels(spread)) * sizeof(float) + 63) & ~(size_t)63;
 }
 
+/* The last part may be smaller and go about it in another way. */
 static bool spread_scratch(const struct spread *spread, int threads, size_t *ret_bytes)
 {
+    const int64_t part = part_channels(spread), last = (spread->channels - 1) % part + 1;
     struct window window;
     struct conv_planes conv;
+    size_t bytes;
 
     if (!turns_about(&spread->window, &window)) {
         *ret_bytes = (size_t)conv_scratch(&spread->window, spread->channels) * sizeof(float) *
                      (size_t)threads;
         return true;
     }
-    conv = turned_conv(spread, &window);
-    return conv_planes_scratch(&conv, threads, ret_bytes) &&
-           !__builtin_add_overflow(*ret_bytes, turned_bytes(spread), ret_bytes);
+    conv = turned_conv(spread, &window, 0, part);
+    if (!conv_planes_scratch(&conv, threads, ret_bytes))
+        return false;
+    conv.form.outputs = last;
+    if (!conv_planes_scratch(&conv, threads, &bytes))
+        return false;
+    *ret_bytes = max_size(*ret_bytes, bytes);
+    return !__builtin_add_overflow(*ret_bytes, turned_bytes(spread), ret_bytes);
 }
 
-/* [groups, outputs, channels, taps] to [groups, channels, outputs, taps from the last]. */
-static void turn_weights(const struct spread *spread, float *to)
+/* [groups, outputs, channels, taps] to [groups, channels, outputs, taps from the last], of some channels. */
+static void turn_weights(const struct spread *spread, int64_t first, int64_t count, float *to)
 {
     int64_t taps = window_kernel_size(&spread->window), row = spread->channels * taps;
 
     for (int64_t g = 0; g < spread->groups; g++)
-        for (int64_t c = 0; c < spread->channels; c++)
+        for (int64_t c = first; c < first + count; c++)
             for (int64_t o = 0; o < spread->outputs; o++, to += taps) {
                 const float *from = spread->w + (g * spread->outputs + o) * row + c * taps;
 
@@ -118,10 +143,14 @@ static void spread_run(struct spread *spread, void *scratch, struct pool *pool)
         pool_run(pool, (int)(spread->images * spread->groups), spread_task, spread);
         return;
     }
-    conv = turned_conv(spread, &window);
-    conv.w = scratch;
-    turn_weights(spread, scratch);
-    conv_planes_run(&conv, (char *)scratch + turned_bytes(spread), pool);
+    for (int64_t first = 0, part = part_channels(spread); first < spread->channels; first += part) {
+        int64_t count = spread->channels - first < part ? spread->channels - first : part;
+
+        conv = turned_conv(spread, &window, first, count);
+        conv.w = scratch;
+        turn_weights(spread, first, count, scratch);
+        conv_planes_run(&conv, (char *)scratch + turned_bytes(spread), pool);
+    }
 }
 
 /* The sum of each channel over all images. */

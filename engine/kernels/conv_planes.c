@@ -59,7 +59,8 @@ static bool layout_of(const struct conv_planes *conv, int threads, struct layout
 
     *ret = (struct layout){.together = images > 0 ? images : 1, .winograd = choose_winograd(conv),
                            .turns_x = channels > 1 && in > 1,
-                           .turns_y = (outputs > 1 && out > 1) || conv->accumulate};
+                           .turns_y = (outputs > 1 && out > 1) || conv->accumulate ||
+                                      conv->y_channels > 0};
     fits = ret->winograd > 0 ? winograd_packed_size(form, ret->winograd, &packed)
                              : conv_last_packed_size(form, &packed);
     fits = fits && grow(ret, packed, &ret->weights) &&
@@ -84,6 +85,7 @@ bool conv_planes_scratch(const struct conv_planes *conv, int threads, size_t *re
 /* Some images that change between [channels, places] and [places, channels]. */
 struct turn {
     int64_t channels, places, blocks;
+    int64_t planes;             /* from image to image where channels come first: `channels` or more */
     const float *from;
     float *to;
     bool last, add;             /* to channels last; add to the target */
@@ -94,7 +96,8 @@ static void turn_task(void *arg, int task, int thread)
     const struct turn *turn = arg;
     int64_t image = task / turn->blocks, channel = task % turn->blocks * BLOCK_CHANNELS;
     int64_t count = min64(BLOCK_CHANNELS, turn->channels - channel);
-    int64_t at = image * turn->channels * turn->places, plane = at + channel * turn->places;
+    int64_t at = image * turn->channels * turn->places;
+    int64_t plane = (image * turn->planes + channel) * turn->places;
 
     (void)thread;
     if (turn->last)
@@ -117,10 +120,12 @@ static void run_images(const struct conv_planes *conv, const struct layout *layo
     int64_t in = window_in_size(&conv->window), out = window_out_size(&conv->window);
     int64_t channels = conv->form.groups * conv->form.channels;
     int64_t outputs = conv->form.groups * conv->form.outputs;
-    float *y = conv->y + first * outputs * out;
-    struct turn turn_x = {.channels = channels, .places = in, .from = conv->x + first * channels * in,
+    int64_t planes = conv->y_channels > 0 ? conv->y_channels : outputs;
+    float *y = conv->y + first * planes * out;
+    struct turn turn_x = {.channels = channels, .places = in, .planes = channels,
+                          .from = conv->x + first * channels * in,
                           .to = (float *)(void *)(scratch + layout->x), .last = true};
-    struct turn turn_y = {.channels = outputs, .places = out,
+    struct turn turn_y = {.channels = outputs, .places = out, .planes = planes,
                           .from = (float *)(void *)(scratch + layout->y), .to = y,
                           .add = conv->accumulate};
     struct conv_last last = {

@@ -16,6 +16,7 @@ struct conv_planes {
     const float *w;             /* [groups * outputs, channels, taps] */
     const float *bias;          /* [groups * outputs], or NULL */
     float *y;                   /* [images, groups * outputs, out] */
+    int64_t y_channels;         /* more of them than that in an image of y, which are left alone; 0: no */
     bool accumulate;            /* add to y */
 };
 

@@ -32,6 +32,9 @@ static const struct grad_case cases[] = {
     GRAD_ROW("a stack of products",
              "const a f32[12,1,4] ~; const b f32[12,4,1] ~; const r i64[3] 1 30 5; const t i64[3] 1 5 30; "
              "x = Tile(a,r); w = Tile(b,t); y = MatMul(x,w); out y"),
+    GRAD_ROW("a convolution, whose weights are turned in parts",
+             "const a f32[1,5,3,3] ~; const _k f32[8,5,3,3] ~; const r i64[4] 1 13 1 1; "
+             "const t i64[4] 500 13 1 1; x = Tile(a,r); w = Tile(_k,t); y = Conv(x,w) pads=1,1,1,1; out y"),
     GRAD_ROW("softmax over the last axis",
              "const a f32[50] ~d; const s i64[2] 700 50; b = Expand(a,s); c = Softmax(b); "
              "y = Mul(c,b); out y"),
