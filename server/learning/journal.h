@@ -9,7 +9,7 @@
  * LATCHED and never tried again on the same handle, as the kernel may have dropped the pages. The
  * caller recovers by a restart, which reads what the disk has. Reading goes on.
  *
- * Threads: one thread at a time changes it (the journal thread); reads are for any thread. */
+ * Threads: one thread at a time changes it (the learner); reads are for any thread. */
 #ifndef SERVER_LEARNING_JOURNAL_H
 #define SERVER_LEARNING_JOURNAL_H
 

@@ -17,7 +17,6 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_room.c \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
-	server/learning/journal_writer.c server/learning/journal_writer.h \
 	server/learning/learn_config.c server/learning/learn_config.h \
 	server/learning/learn_row.c \
 	server/learning/learner.c server/learning/learner.h \

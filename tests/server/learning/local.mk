@@ -8,11 +8,6 @@ check_PROGRAMS += %D%/test_journal
 %C%_test_journal_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_journal_LDADD = $(SERVER_TEST_LIBS)
 
-check_PROGRAMS += %D%/test_journal_writer
-%C%_test_journal_writer_SOURCES = %D%/test_journal_writer.c $(LEARNING_CASE)
-%C%_test_journal_writer_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
-%C%_test_journal_writer_LDADD = $(SERVER_TEST_LIBS)
-
 check_PROGRAMS += %D%/test_pace
 %C%_test_pace_SOURCES = %D%/test_pace.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_pace_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
