@@ -10,14 +10,12 @@
  *   read BYTES SECONDS     prints what the threads reach in GB/s reading so much again and again
  *
  * Each answer is one line; "ok" where there is nothing to say. Any failure ends the program. */
+#include "bench/timing.h"
 #include "engine/engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum { SAMPLES_MAX = 100000 };
 
 struct bench {
     struct model *model;
@@ -33,14 +31,6 @@ static void fail(const char *what, const char *why)
 {
     fprintf(stderr, "engine_bench: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 static void load(struct bench *bench, const char *path, int threads)
@@ -103,8 +93,9 @@ static void make_plan(struct bench *bench)
     free(shapes);
 }
 
-static void run(struct bench *bench)
+static void run(void *arg)
 {
+    struct bench *bench = arg;
     struct engine_error err = {0};
 
     if (bench->plan == NULL)
@@ -130,31 +121,6 @@ static void write_outputs(struct bench *bench, const char *path)
     puts("ok");
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static void time_runs(struct bench *bench, double seconds)
-{
-    static double samples[SAMPLES_MAX];
-    double end = now() + seconds, before = now();
-    int count = 0;
-
-    while (count < SAMPLES_MAX && (count < 3 || before < end)) {
-        double after;
-
-        run(bench);
-        after = now();
-        samples[count++] = after - before;
-        before = after;
-    }
-    qsort(samples, (size_t)count, sizeof(samples[0]), compare);
-    printf("%.9g %.9g\n", samples[0], samples[count / 2]);
-}
-
 #if defined(__x86_64__)
 /* Ten chains in flight hide the latency of any one. Returns the operations done. */
 #define CHAIN(sum) \
@@ -178,10 +144,10 @@ PEAK(peak_avx512, "avx512f", 64)
 
 static double peak(double seconds)
 {
-    double best = 0, end = now() + seconds;
+    double best = 0, end = timing_now() + seconds;
 
-    while (now() < end) {
-        double start = now(), flops = 0, rate;
+    while (timing_now() < end) {
+        double start = timing_now(), flops = 0, rate;
 
 #if defined(__x86_64__)
         if (strcmp(engine_isa(), "avx512") == 0)
@@ -189,7 +155,7 @@ static double peak(double seconds)
         else if (strcmp(engine_isa(), "avx2") == 0)
             flops = peak_avx2(1000000);
 #endif
-        rate = flops / (now() - start) * 1e-9;
+        rate = flops / (timing_now() - start) * 1e-9;
         if (rate > best)
             best = rate;
         if (flops == 0)
@@ -228,7 +194,7 @@ static void read_share(void *arg, int task, int thread)
 static double read_rate(struct bench *bench, size_t bytes, double seconds)
 {
     struct reading reading = {.count = bytes / 8, .tasks = bench->threads};
-    double best = 0, end = now() + seconds;
+    double best = 0, end = timing_now() + seconds;
     uint64_t *items;
 
     bytes = (bytes + 4095) / 4096 * 4096;
@@ -236,11 +202,11 @@ static double read_rate(struct bench *bench, size_t bytes, double seconds)
     if (items == NULL || bench->threads > 64)
         fail("read", "that many bytes, or threads, are too many");
     memset(items, 1, bytes);
-    while (now() < end || best == 0) {
-        double start = now(), rate;
+    while (timing_now() < end || best == 0) {
+        double start = timing_now(), rate;
 
         pool_run(bench->pool, reading.tasks, read_share, &reading);
-        rate = (double)reading.count * 8 / (now() - start) * 1e-9;
+        rate = (double)reading.count * 8 / (timing_now() - start) * 1e-9;
         best = rate > best ? rate : best;
     }
     free(items);
@@ -262,7 +228,7 @@ static void obey(struct bench *bench, char *line)
     } else if (strcmp(words[0], "outputs") == 0 && words[1] != NULL) {
         write_outputs(bench, words[1]);
     } else if (strcmp(words[0], "time") == 0 && words[1] != NULL) {
-        time_runs(bench, strtod(words[1], NULL));
+        timing_print(run, bench, strtod(words[1], NULL));
     } else if (strcmp(words[0], "size") == 0 && bench->plan != NULL) {
         printf("%lld %lld\n", (long long)plan_flops(bench->plan),
                (long long)model_parameter_count(bench->model));

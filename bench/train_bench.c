@@ -10,15 +10,15 @@
  *   peak                     prints the most bytes of memory that the process had since it began
  *
  * Each answer is one line; "ok" where there is nothing to say. Any failure ends the program. */
+#include "bench/timing.h"
 #include "engine/engine.h"
 #include "engine/train/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SAMPLES_MAX = 100000, INPUTS_MAX = 4 };
+enum { INPUTS_MAX = 4 };
 
 struct bench {
     struct model *model;
@@ -30,14 +30,6 @@ static void fail(const char *what, const char *why)
 {
     fprintf(stderr, "train_bench: %s: %s\n", what, why);
     exit(EXIT_FAILURE);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 static void load(struct bench *bench, char **arguments)
@@ -105,29 +97,9 @@ static double step(struct bench *bench)
     return result.loss;
 }
 
-static int compare(const void *a, const void *b)
+static void time_step(void *arg)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static void time_steps(struct bench *bench, double seconds)
-{
-    static double samples[SAMPLES_MAX];
-    double end = now() + seconds, before = now();
-    int count = 0;
-
-    while (count < SAMPLES_MAX && (count < 3 || before < end)) {
-        double after;
-
-        step(bench);
-        after = now();
-        samples[count++] = after - before;
-        before = after;
-    }
-    qsort(samples, (size_t)count, sizeof(samples[0]), compare);
-    printf("%.9g %.9g\n", samples[0], samples[count / 2]);
+    step(arg);
 }
 
 /* As the kernel counts it: VmHWM of /proc/self/status. */
@@ -167,7 +139,7 @@ static void obey(struct bench *bench, char *line)
     } else if (strcmp(words[0], "step") == 0) {
         printf("%.9g\n", step(bench));
     } else if (strcmp(words[0], "time") == 0 && words[1] != NULL) {
-        time_steps(bench, atof(words[1]));
+        timing_print(time_step, bench, atof(words[1]));
     } else if (strcmp(words[0], "peak") == 0) {
         print_peak();
     } else if (strcmp(words[0], "memory") == 0) {
