@@ -217,3 +217,11 @@ uint64_t history_end(const struct history *history)
 {
     return history->n > 0 ? history->ranges[history->n - 1].last : history->root;
 }
+
+bool history_has(const struct history *history, uint64_t generation)
+{
+    for (size_t i = 0; i < history->n; i++)
+        if (generation >= history->ranges[i].first && generation <= history->ranges[i].last)
+            return true;
+    return false;
+}

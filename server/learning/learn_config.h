@@ -45,9 +45,12 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
       "each, gate or manual: whether an update serves at once, when it is no worse, or when told to; " \
       "each if not said") \
     X(INT, promotion_examples, 2, 1000000, 100, "gate: new examples before a verdict") \
-    X(REAL, promotion_margin, 0, 1e30, 0, "gate: mean loss that a candidate may be worse by") \
+    X(REAL, promotion_margin, 0, 1e30, 0.01, "gate: mean loss that a candidate may be worse by") \
     X(REAL, promotion_level, 1e-9, 0.5, 0.05, \
       "gate: chance of holding back a candidate that is no worse") \
+    X(INT, holdout_every, 0, 1000000, 10, \
+      "gate: one example in so many is never learnt, and compared on; 0: none") \
+    X(INT, holdout_examples, 2, 100000, 500, "gate: the newest of them that are compared on") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

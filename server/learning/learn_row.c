@@ -179,14 +179,19 @@ static bool unpack_row(struct tensor *tensors, int count, int64_t rows, int64_t 
     return true;
 }
 
-static bool fill(const struct journal_row *row, struct learn_replay *replay)
+static bool is_left_out(const struct journal_example *example, int64_t holdout)
+{
+    return example->erased || example_is_held(example, holdout);
+}
+
+static bool fill(const struct journal_row *row, int64_t holdout, struct learn_replay *replay)
 {
     int64_t filled = 0;
 
     for (size_t i = 0; i < row->n_examples; i++) {
         const struct journal_example *example = &row->examples[i];
 
-        if (example->erased)
+        if (is_left_out(example, holdout))
             continue;
         if (!unpack_row(replay->inputs, replay->n_inputs, replay->rows, filled, example->inputs,
                         example->inputs_bytes) ||
@@ -205,7 +210,20 @@ void learn_replay_finish(struct learn_replay *replay)
     *replay = (struct learn_replay){0};
 }
 
-bool learn_row_replay(const struct journal_row *row, struct learn_replay *ret,
+int64_t learn_row_holdout(const struct journal_row *row)
+{
+    json_t *root;
+    int64_t every;
+
+    if (strstr(row->settings != NULL ? row->settings : "", "\"holdout_every\":") == NULL)
+        return 0;
+    root = json_loads(row->settings, 0, NULL);
+    every = json_integer_value(json_object_get(root, "holdout_every"));
+    json_decref(root);
+    return every;
+}
+
+bool learn_row_replay(const struct journal_row *row, int64_t holdout, struct learn_replay *ret,
                       struct storage_fault *fault)
 {
     struct learn_replay replay = {0};
@@ -213,10 +231,10 @@ bool learn_row_replay(const struct journal_row *row, struct learn_replay *ret,
     bool batched = json_is_true(json_object_get(root, "batched")), good;
 
     for (size_t i = 0; i < row->n_examples; i++)
-        replay.rows += !row->examples[i].erased;
+        replay.rows += !is_left_out(&row->examples[i], holdout);
     good = root != NULL && read_tensors(root, batched ? replay.rows : -1, &replay);
     if (good && replay.rows > 0)
-        good = allocate(&replay) && fill(row, &replay);
+        good = allocate(&replay) && fill(row, holdout, &replay);
     json_decref(root);
     if (!good) {
         learn_replay_finish(&replay);

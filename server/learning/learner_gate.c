@@ -35,6 +35,7 @@ void learner_gate_finish(struct learner *learner)
 {
     trainer_destroy(learner->gate.serving);
     weights_unref(learner->gate.next);
+    learner_window_finish(&learner->gate.window);
 }
 
 bool learner_has_candidate(const struct learner *learner)
@@ -47,16 +48,27 @@ uint64_t learner_gate_hold(const struct learner *learner)
     return learner->gate.policy == GATE_OPEN ? UINT64_MAX : learner->gate.served;
 }
 
-char *learner_gate_mark(char *settings)
+char *learner_gate_mark(char *settings, int64_t holdout)
 {
+    enum { HOLDOUT_BYTES = 48 };
     const char *rest = settings != NULL ? settings + 1 : "";
-    size_t length = strlen(rest) + sizeof(unpublished) + 1;
-    char *marked = settings != NULL ? malloc(length) : NULL;
+    size_t length = strlen(rest) + sizeof(unpublished) + HOLDOUT_BYTES;
+    char *marked = settings != NULL ? malloc(length) : NULL, holds[HOLDOUT_BYTES] = "";
 
+    if (holdout > 0)
+        snprintf(holds, sizeof(holds), ",\"holdout_every\":%" PRId64, holdout);
     if (marked != NULL)
-        snprintf(marked, length, "%s%s%s", unpublished, rest[0] != '}' ? "," : "", rest);
+        snprintf(marked, length, "%s%s%s%s", unpublished, holds, rest[0] != '}' ? "," : "", rest);
     free(settings);
     return marked;
+}
+
+bool learner_gate_is_quarantine(const struct journal_row *row)
+{
+    static const char quarantine[] = "{\"quarantine\":";
+
+    return row->kind == JOURNAL_ROLLBACK &&
+           strncmp(row->settings, quarantine, sizeof(quarantine) - 1) == 0;
 }
 
 /* Bit for bit, optimiser and all. */
@@ -180,6 +192,9 @@ bool learner_gate_open(struct learner *learner, struct problem *problem)
     /* Without a journal recovery has seen to it that the state is one that has served. */
     gate->served = learner->journal != NULL ? found.served : learner->generation;
     gate->changed = found.changed;
+    learning_stats_set(stats_learning(learner->entry->stats), LEARNING_NEWEST,
+                       (double)(learner->generation_base + (int64_t)learner->generation));
+    learner_window_rebuild(learner);
     if (gate->policy == GATE_OPEN && gate->changed > gate->served) {
         good = promote_all(learner, problem);
     } else if (gate->policy != GATE_OPEN) {
@@ -271,6 +286,8 @@ bool learner_gate_committed(struct learner *learner, const struct learner_update
     } else if (row->kind == JOURNAL_REWIND || row->kind == JOURNAL_ERASE) {
         learner_judge_reset(learner);      /* the candidate is another */
     }
+    if (row->kind >= JOURNAL_ROLLBACK && !is_mark(row->kind))
+        learner_window_rebuild(learner);
     return good;
 }
 

@@ -13,6 +13,7 @@
 #include "proto/text.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/learner_window.h"
 
 struct learner_update;
 
@@ -33,6 +34,7 @@ struct learner_gate {
     struct promotion pairs;        /* new examples, before they are learnt, since the last verdict */
     double recent[GATE_RECENT];    /* differences of the newest of them */
     uint64_t n_recent;
+    struct learner_window window;  /* held out */
 };
 
 /* --- learner_gate.c --- */
@@ -45,9 +47,11 @@ bool learner_publish_as(struct learner *learner, uint64_t generation, struct pro
 /* Unless GATE_OPEN: the update is durable; publishes what it makes the server serve, if anything. */
 bool learner_gate_committed(struct learner *learner, const struct learner_update *update,
                             struct problem *problem);
-/* What an update's row says of its being published: `settings` with a member more, in new memory; it is
+/* What the row of a job that waits for promotion says: `settings` with members more, in new memory; it is
  * freed. NULL when out of memory. */
-char *learner_gate_mark(char *settings);
+char *learner_gate_mark(char *settings, int64_t holdout);
+/* A rollback by which a candidate was held back. */
+bool learner_gate_is_quarantine(const struct journal_row *row);
 /* True if what the job leads to is not seen by predictions before it is promoted. */
 bool learner_gate_waits(struct learner *learner, const struct learn_job *job);
 bool learner_has_candidate(const struct learner *learner);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The promotion gate. Before an update is learnt, its examples are scored by what serves and by the
  * candidate: neither has seen them, so the comparison is honest and paired. When there are enough,
- * promotion.h decides; what is decided on is the state before the update, which has been scored. */
+ * promotion.h decides; what is decided on is the state before the update, which has been scored. Those
+ * pairs alone would be fooled by a stream that is wrong from some point on: what learns from it does
+ * better on it. So the held-out window, most of which is older, must agree. */
 #include "server/learning/learner_private.h"
 
 #include "server/observe/log.h"
@@ -208,6 +210,27 @@ static struct learn_job *quarantine(const struct learner *learner, const struct 
     return learner_order(learner, LEARN_JOB_ROLLBACK, base + (int64_t)gate->served, note);
 }
 
+/* The newest pairs, and the examples that neither has learnt or will. */
+static struct learn_job *judge_closely(struct learner *learner)
+{
+    int64_t every = learner_holdout(learner);
+    struct promotion held;
+
+    if (recent_verdict(&learner->gate) != PROMOTION_PROMOTE)
+        return NULL;
+    if (every == 0)
+        return promote(learner);
+    switch (learner_window_judge(learner, (uint64_t)(learner->config.promotion_examples / every),
+                                 &held)) {
+    case PROMOTION_PROMOTE:
+        return promote(learner);
+    case PROMOTION_HOLD:
+        return quarantine(learner, &held, "held-out");
+    default:
+        return NULL;
+    }
+}
+
 struct learn_job *learner_judge(struct learner *learner, const struct learn_job *job)
 {
     const struct learner_gate *gate = &learner->gate;
@@ -219,7 +242,7 @@ struct learn_job *learner_judge(struct learner *learner, const struct learn_job 
     case PROMOTION_HOLD:
         return quarantine(learner, &gate->pairs, "new");
     case PROMOTION_PROMOTE:
-        return recent_verdict(gate) == PROMOTION_PROMOTE ? promote(learner) : NULL;
+        return judge_closely(learner);
     default:
         return NULL;
     }

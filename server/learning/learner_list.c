@@ -24,12 +24,10 @@ struct listing {
 /* What the gate took back: all between what served and the row that says so. */
 static bool collect(void *arg, const struct journal_row *row, size_t n_erased)
 {
-    static const char quarantine[] = "{\"quarantine\":";
     struct listing *listing = arg;
 
     (void)n_erased;
-    if (row->kind != JOURNAL_ROLLBACK ||
-        strncmp(row->settings, quarantine, sizeof(quarantine) - 1) != 0)
+    if (!learner_gate_is_quarantine(row))
         return true;
     if (listing->n_quarantined == listing->capacity) {
         size_t capacity = 2 * listing->capacity + 16;
@@ -134,8 +132,8 @@ static void list_head(const struct learner *learner, struct text *text)
                 base + (int64_t)gate->served, policies[gate->policy]);
     if (learner_has_candidate(learner))
         text_printf(text, ",\"candidate\":{\"generation\":%" PRId64 ",\"compared\":%" PRIu64
-                    ",\"difference\":%.6g,\"p\":%.4g}", newest, gate->pairs.n, gate->pairs.mean,
-                    promotion_p_value(&gate->pairs));
+                    ",\"difference\":%.6g,\"p\":%.4g,\"held_out\":%zu}", newest, gate->pairs.n,
+                    gate->pairs.mean, promotion_p_value(&gate->pairs), gate->window.n);
     text_printf(text, ",\"base\":{\"generation\":%" PRId64 ",\"sha256\":\"%s\"},\"generations\":[",
                 base, digest_hex(&learner->base, hex));
 }

@@ -200,7 +200,10 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
 char *learn_row_settings(const struct learn_job *job, double rate);
 /* One example for each row of a batchable model; memory in `ret_memory`, freed by the caller. */
 bool learn_row_examples(const struct learn_job *job, struct journal_row *row, void **ret_memory);
-/* Tensors as they were, without erased examples, in memory that the caller frees. */
+/* One in how many of the row's examples is held out; 0: none. */
+int64_t learn_row_holdout(const struct journal_row *row);
+/* Tensors as they were, without erased examples and those that are held out, in memory that the caller
+ * frees. */
 struct learn_replay {
     int n_inputs, n_targets;
     struct tensor *inputs, *targets;
@@ -209,7 +212,7 @@ struct learn_replay {
     void *memory;
 };
 void learn_replay_finish(struct learn_replay *replay);
-bool learn_row_replay(const struct journal_row *row, struct learn_replay *ret,
+bool learn_row_replay(const struct journal_row *row, int64_t holdout, struct learn_replay *ret,
                       struct storage_fault *fault);
 
 #endif

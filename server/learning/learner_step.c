@@ -45,12 +45,9 @@ static bool refuse(struct problem *problem, const struct engine_error *err)
     return false;
 }
 
-static bool take_step(struct learner *learner, struct learn_job *job, double rate,
-                      struct trainer_result *result, struct problem *problem)
+static bool is_allowed(const struct learner *learner, const struct learn_job *job, double rate,
+                       struct problem *problem)
 {
-    struct trainer_batch batch = {.inputs = job->inputs, .targets = job->targets, .rate = rate};
-    struct engine_error err = {0};
-
     if (rate > learner->config.learning_rate_max)
         return problem_set(problem, 422, "rate_too_large",
                            "parameters.learning_rate is %g, at most %g is allowed", rate,
@@ -59,6 +56,15 @@ static bool take_step(struct learner *learner, struct learn_job *job, double rat
         return problem_set(problem, 413, "too_many_examples",
                            "%" PRId64 " examples in one update, at most %" PRId64 " are allowed",
                            job->rows, learner->config.examples_max);
+    return true;
+}
+
+static bool take_step(struct learner *learner, struct learn_job *job, double rate,
+                      struct trainer_result *result, struct problem *problem)
+{
+    struct trainer_batch batch = {.inputs = job->inputs, .targets = job->targets, .rate = rate};
+    struct engine_error err = {0};
+
     if (trainer_step(learner->trainer, &batch, result, &err) != ENGINE_OK)
         return refuse(problem, &err);
     if (result->verdict != TRAINER_LEARNED)
@@ -106,6 +112,47 @@ void learner_take_answer(struct learner_update *update)
     update->row.answer_bytes = update->answer.length;
 }
 
+static bool teach(struct learner *learner, struct learn_job *job, double rate,
+                  struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT],
+                  int *ret_n_metrics, struct problem *problem)
+{
+    if (!take_step(learner, job, rate, result, problem))
+        return false;
+    *ret_n_metrics = learner_watch(learner, job, result, metrics);
+    return true;
+}
+
+/* Without the examples that are held out, as a replay will: they are checked, but not learnt. */
+static bool teach_rest(struct learner *learner, struct learner_update *update, double rate,
+                       struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT],
+                       int *ret_n_metrics, struct problem *problem)
+{
+    struct learn_job rest = *update->job;
+    struct trainer_batch all = {.inputs = rest.inputs, .targets = rest.targets, .rate = -1};
+    struct storage_fault fault = {0};
+    struct engine_error err = {0};
+    struct learn_replay replay;
+    bool good;
+
+    if (!learn_row_replay(&update->row, learner_holdout(learner), &replay, &fault))
+        return problem_set(problem, 507, "no_memory", "no memory for the update");
+    if (replay.rows == 0) {
+        good = trainer_evaluate(learner->trainer, &all, &result->loss, &err) == ENGINE_OK ||
+               refuse(problem, &err);
+    } else if (replay.rows == rest.rows || !rest.entry->batchable) {
+        good = teach(learner, &rest, rate, result, metrics, ret_n_metrics, problem);
+    } else {
+        rest.inputs = replay.inputs;
+        rest.targets = replay.targets;
+        rest.rows = replay.rows;
+        good = trainer_evaluate(learner->trainer, &all, &result->loss, &err) == ENGINE_OK ||
+               refuse(problem, &err);
+        good = good && teach(learner, &rest, rate, result, metrics, ret_n_metrics, problem);
+    }
+    learn_replay_finish(&replay);
+    return good;
+}
+
 bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
                   struct problem *problem)
 {
@@ -113,32 +160,39 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     struct tensor ordered[LEARNER_METRICS_MAX];
     struct learn_metric metrics[METRIC_COUNT];
     struct trainer_result result = {0};
-    int n_metrics;
+    int n_metrics = 0;
+    bool good;
 
     *update = (struct learner_update){.job = job};
     text_init(&update->answer);
     update->row.kind = JOURNAL_FINETUNE;
     update->waits = learner_gate_waits(learner, job);
-    if (!learner_order_targets(learner, job, ordered, problem))
+    if (!is_allowed(learner, job, rate, problem) ||
+        !learner_order_targets(learner, job, ordered, problem))
         return false;
     memcpy(job->targets, ordered, (size_t)job->n_targets * sizeof(*ordered));
     update->settings = learn_row_settings(job, rate);
     if (update->waits)
-        update->settings = learner_gate_mark(update->settings);
+        update->settings = learner_gate_mark(update->settings, learner_holdout(learner));
     update->row.settings = update->settings;
     if (update->settings == NULL || !learn_row_examples(job, &update->row, &update->memory))
         return problem_set(problem, 507, "no_memory", "no memory for the update");
-    if (!learner_has_room(learner, &update->row, problem) ||
-        !take_step(learner, job, rate, &result, problem))
+    if (!learner_has_room(learner, &update->row, problem))
         return false;
-    n_metrics = learner_watch(learner, job, &result, metrics);
+    good = learner_holdout(learner) > 0
+               ? teach_rest(learner, update, rate, &result, metrics, &n_metrics, problem)
+               : teach(learner, job, rate, &result, metrics, &n_metrics, problem);
+    if (!good)
+        return false;
     job->outcome.hidden = !learner_publish_plan(learner);
     learner_encode(job, result.loss, metrics, n_metrics,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
     job->outcome.examples = result.examples;
     job->outcome.loss = result.loss;
-    trainer_commit(learner->trainer);
+    if (trainer_pending(learner->trainer))
+        trainer_commit(learner->trainer);
     learner_fill_row(learner, update);
+    learner_window_add(learner, &update->row, update->settings);
     learner_take_answer(update);
     return true;
 }
@@ -162,9 +216,9 @@ enum storage_status learner_replay(struct learner *learner, const struct journal
 
     if (row->kind != JOURNAL_FINETUNE && row->kind != JOURNAL_FEEDBACK)
         return STORAGE_OK; /* a mark, or a change that recovery itself follows */
-    if (!learn_row_replay(row, &replay, fault))
+    if (!learn_row_replay(row, learn_row_holdout(row), &replay, fault))
         return STORAGE_DAMAGED;
-    if (replay.rows == 0) { /* all of it has been erased */
+    if (replay.rows == 0) { /* all of it has been erased or is held out */
         learn_replay_finish(&replay);
         return STORAGE_OK;
     }

@@ -37,6 +37,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_store.c \
 	server/learning/learner_tap.c \
 	server/learning/learner_watch.c \
+	server/learning/learner_window.c server/learning/learner_window.h \
 	server/learning/learning.c server/learning/learning.h \
 	server/learning/pace.c server/learning/pace.h \
 	server/learning/prediction_log.c server/learning/prediction_log.h \

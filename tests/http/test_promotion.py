@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is learnt and what serves may be two things: candidates that are promoted by hand or by the gate,
 quarantine, labels and times to roll back to, and all of it across kill -9."""
+import http.client
 import os
+import random
 import signal
 import sys
+import threading
 import time
 import unittest
 
@@ -224,7 +227,8 @@ class Places(unittest.TestCase):
 
 
 class Gate(unittest.TestCase):
-    training = {"learning_rate": 0.02, "publish": "gate", "promotion_examples": 40, "checkpoint_updates": 4}
+    training = {"learning_rate": 0.02, "publish": "gate", "promotion_examples": 40, "checkpoint_updates": 4,
+                "holdout_every": 4}
 
     def test_clean_is_promoted_and_poison_is_not(self):
         with Service(self.training) as service:
@@ -271,20 +275,92 @@ class Gate(unittest.TestCase):
 
     def test_bit_equal_across_kills(self):
         """What the gate promotes is what a daemon that was never killed has at that generation's updates."""
-        with Service(self.training) as service, Service({"learning_rate": 0.02}) as oracle:
+        training = dict(self.training, promotion_examples=16, holdout_every=0)
+        with Service(training) as service, Service({"learning_rate": 0.02}) as oracle:
             _, base = service.predict(IMAGES[:1])
-            states, taught = {base: oracle.predict(IMAGES[:8])[0]}, 0
+            states = {base: oracle.predict(IMAGES[:8])[0]}
             for k in range(30):
                 generation = teach(service, *lesson(k))["generation"]
                 teach(oracle, *lesson(k))
                 states[generation] = oracle.predict(IMAGES[:8])[0]
-                taught += 1
                 before = service.predict(IMAGES[:8])
                 self.assertEqual(before[0], states[before[1]])
-                if k % 4 == 3:
+                if k % 5 == 4:
                     crash(service)
                     self.assertEqual(service.predict(IMAGES[:8]), before)
-            self.assertEqual(len(states), taught + 1)
+            kinds = [row["kind"] for row in listing(service)["generations"]]
+            self.assertGreater(kinds.count("promote"), 2)
+
+    def test_held_out_examples_are_not_learnt(self):
+        """Which ones follows from the examples: the rest leads to the same weights when they are sent alone."""
+        training = dict(self.training, publish="gate", promotion_examples=1000, holdout_every=3)
+        with Service(training) as service, Service(dict(training, publish="manual", holdout_every=0)) as oracle:
+            for k in range(12):
+                image, label = IMAGES[k:k + 1], LABELS[k:k + 1]
+                before = service.call("POST", "/evaluate", service.lesson(IMAGES[:64], LABELS[:64]))[1]["loss"]
+                teach(service, image, label)
+                after = service.call("POST", "/evaluate", service.lesson(IMAGES[:64], LABELS[:64]))[1]["loss"]
+                if before != after:
+                    teach(oracle, image, label)
+            held = listing(service)["candidate"]["held_out"]
+            self.assertGreater(held, 0)
+            self.assertLess(held, 9)
+            self.assertEqual(len(listing(oracle)["generations"]), 12 - held)
+            # In one update as one by one, and across a crash.
+            teach(service, IMAGES[:12], LABELS[:12])
+            self.assertEqual(listing(service)["candidate"]["held_out"], 2 * held)
+            crash(service)
+            self.assertEqual(listing(service)["candidate"]["held_out"], 2 * held)
+            for one in (service, oracle):
+                self.assertEqual(one.call("POST", "/promote")[0], 200)
+
+
+class Killed(unittest.TestCase):
+    def test_at_any_moment(self):
+        """kill -9 while updates, promotions and predictions are under way: what was seen serving serves, what
+        was promoted serves, every update is applied once, and weights are those of a life without kills."""
+        seed = int(os.environ.get("INFERD_TEST_SEED", time.time_ns() % 10 ** 6))
+        print("INFERD_TEST_SEED=%d" % seed, file=sys.stderr)
+        rng = random.Random(seed)
+        training = {"learning_rate": 0.05, "publish": "manual", "checkpoint_updates": 3}
+        with Service(training) as service, Service({"learning_rate": 0.05}) as oracle:
+            _, base = service.predict(IMAGES[:1])
+            done, promoted, seen = 0, base, {}
+            for _ in range(8 * max(1, int(os.environ.get("INFERD_TEST_SCALE", "1")))):
+                timer = threading.Timer(rng.uniform(0.002, 0.12), service.daemon.process.send_signal, [signal.SIGKILL])
+                timer.start()
+                try:
+                    while True:
+                        status, answer, _ = service.teach(*lesson(done), {"Idempotency_Key": "u%d" % done})
+                        self.assertEqual(status, 200, answer)
+                        done += 1
+                        if rng.random() < 0.5:
+                            status, answer, _ = service.call("POST", "/promote")
+                            self.assertEqual(status, 200, answer)
+                            promoted = answer["parameters"]["generation"]
+                        values, generation = service.predict(IMAGES[:8])
+                        seen[generation] = values
+                except (OSError, http.client.HTTPException):
+                    pass
+                timer.join()
+                service.daemon.process.wait(30)
+                service.start()
+                values, generation = service.predict(IMAGES[:8])
+                self.assertGreaterEqual(generation, max([promoted, *seen]))
+                self.assertEqual(seen.setdefault(generation, values), values, "bit for bit")
+                promoted = max(promoted, generation)
+            self.assertEqual(service.teach(*lesson(done), {"Idempotency_Key": "u%d" % done})[0], 200)
+            rows = listing(service, "?limit=1000")["generations"][::-1]
+            self.assertEqual([row["kind"] for row in rows].count("finetune"), done + 1)
+            states = {base: oracle.predict(IMAGES[:8])[0]}
+            taught = 0
+            for row in rows:
+                if row["kind"] == "finetune":
+                    teach(oracle, *lesson(taught))
+                    taught += 1
+                states[row["generation"]] = oracle.predict(IMAGES[:8])[0]
+            for generation, values in seen.items():
+                self.assertEqual(values, states[generation], generation)
 
 
 if __name__ == "__main__":
