@@ -73,7 +73,7 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
     update->waits = learner_gate_waits(learner, job);
     update->settings = strdup("{}");
     if (update->waits)
-        update->settings = learner_gate_mark(update->settings);
+        update->settings = learner_gate_mark(update->settings, 0);
     update->row.settings = update->settings;
     if (update->settings == NULL)
         return problem_set(problem, 507, "no_memory", "no memory to adopt the outcome");
