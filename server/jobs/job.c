@@ -146,7 +146,7 @@ static void put_trials(const struct job *job, bool own, struct text *text)
 static void put_parameters(const struct job *job, struct text *text)
 {
     char *parameters = job->request.parameters != NULL
-                           ? json_dumps(job->request.parameters, JSON_COMPACT | JSON_SORT_KEYS)
+                           ? json_dumps(job->request.parameters, JSON_COMPACT)   /* order matters */
                            : NULL;
 
     text_printf(text, ",\"parameters\":%s", parameters != NULL ? parameters : "{}");
@@ -279,7 +279,8 @@ void job_tell_state(struct job *job)
             data.length = length;
     }
     text_puts(&data, "}");
-    add_event(job, job_state_is_final(record->state) ? job_state_text(record->state) : "state", &data);
+    job->told = job_state_is_final(record->state);
+    add_event(job, job->told ? job_state_text(record->state) : "state", &data);
     pthread_mutex_unlock(&job->lock);
     text_free(&data);
 }
@@ -307,7 +308,7 @@ int64_t job_events(struct job *job, int64_t after, size_t bytes, struct text *te
                     event->data);
         after = event->id;
     }
-    *ret_end = at == job->n_events && job_state_is_final(job->record.state);
+    *ret_end = at == job->n_events && job->told;
     pthread_mutex_unlock(&job->lock);
     return after;
 }
@@ -317,7 +318,7 @@ bool job_has_events(struct job *job, int64_t after)
     bool has;
 
     pthread_mutex_lock(&job->lock);
-    has = job->last_event_id > after || job_state_is_final(job->record.state);
+    has = job->last_event_id > after || job->told;
     pthread_mutex_unlock(&job->lock);
     return has;
 }

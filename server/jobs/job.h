@@ -86,6 +86,7 @@ struct job {
     int n_trials, cap_trials;
     struct job_event *events;      /* a ring: number k is events[k % JOB_EVENTS_MAX] */
     int64_t n_events, last_event_id;
+    bool told;                     /* the last of them, which says how it ended */
 
     /* The manager's, under its lock. */
     struct job *next;

@@ -437,7 +437,7 @@ void job_run(struct job *job, const struct job_world *world)
     pthread_mutex_unlock(&job->lock);
     job_tell_state(job);
     text_init(&work.model);
-    ok = go(&work);
+    ok = job_save(job, &problem) && go(&work);
     train_session_finish(&work.session);
     text_free(&work.model);
     free(work.checkpoint);

@@ -164,24 +164,34 @@ static void end_cancelled(struct job *job)
     job_tell_state(job);
 }
 
-/* Forgets the oldest that are over, beyond the number and the age that are kept. */
-static void forget_old(struct jobs *jobs)
+/* One that is over, beyond the number or the age that are kept; NULL if there is none. */
+static struct job *find_old(const struct jobs *jobs)
 {
     const struct options *options = jobs->world.options;
     int64_t oldest = now_ms() - options->jobs_kept_s * 1000, n = 0;
-    struct job *job, *next;
 
-    for (job = jobs->all; job != NULL; job = next) {
+    for (struct job *job = jobs->all; job != NULL; job = job->next) {
         struct job_record record = job_record(job);
 
-        next = job->next;
         if (!job_state_is_final(record.state) || job->busy)
             continue;
-        if (++n <= options->jobs_kept_max && record.finished_ms >= oldest)
-            continue;
+        if (++n > options->jobs_kept_max || record.finished_ms < oldest)
+            return job;
+    }
+    return NULL;
+}
+
+/* The disk is waited for without the lock. */
+static void forget_old(struct jobs *jobs)
+{
+    struct job *job;
+
+    while ((job = find_old(jobs)) != NULL) {
         drop(jobs, job);
+        pthread_mutex_unlock(&jobs->lock);
         job_remove(&jobs->store, job->id);
         job_unref(job);
+        pthread_mutex_lock(&jobs->lock);
     }
 }
 
