@@ -15,4 +15,4 @@ CLEANFILES += %D%/engine_bench %D%/proto_bench %D%/train_bench
 bench: $(EXTRA_PROGRAMS)
 .PHONY: bench
 
-EXTRA_DIST += %D%/engine.py %D%/bench_http.py %D%/bench_learn.py %D%/networks.py %D%/peer_server.py %D%/peers.py %D%/post.lua %D%/train.py
+EXTRA_DIST += %D%/accuracy.py %D%/engine.py %D%/bench_http.py %D%/bench_learn.py %D%/networks.py %D%/peer_server.py %D%/peers.py %D%/post.lua %D%/train.py

@@ -34,10 +34,11 @@ MODELS = {"mlp": ("ce", 32), "lenet5": ("ce", 32), "resnet18": ("ce", 8), "lstm"
 class Inferd:
     """bench/train_bench behind a pipe."""
 
-    def __init__(self, build, model, threads, optimiser, loss, folder):
+    def __init__(self, build, model, threads, optimiser, loss, folder, rate=RATE):
         self.folder = pathlib.Path(folder)
         self.process = subprocess.Popen(
-            [str(pathlib.Path(build) / "bench" / "train_bench"), str(model), str(threads), optimiser, loss],
+            [str(pathlib.Path(build) / "bench" / "train_bench"), str(model), str(threads), optimiser, loss,
+             str(rate)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answer()
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * train_bench MODEL THREADS OPTIMISER LOSS: takes training steps on one batch and obeys one command a line
+ * train_bench MODEL THREADS OPTIMISER LOSS [RATE]: takes training steps on one batch and obeys one command a line
  * from standard input, so that bench/train.py can let it take turns with PyTorch in one run:
  *
  *   input I FILE D0,D1,...   input I's data, of its declared type, as the file has them
@@ -51,7 +51,7 @@ static void load(struct bench *bench, char **arguments)
         !loss_find(arguments[4], &kind))
         fail("arguments", "too many inputs, or no such optimiser or loss");
     options.optimiser = optimiser_form_default(optimiser);
-    options.schedule = schedule_default(SCHEDULE_CONSTANT, 1e-4);
+    options.schedule = schedule_default(SCHEDULE_CONSTANT, arguments[5] != NULL ? atof(arguments[5]) : 1e-4);
     loss.form = loss_form_default(kind);
     loss.output = model_output(bench->model, 0)->name;
     options.n_losses = 1;
@@ -155,8 +155,8 @@ int main(int argc, char **argv)
     struct bench bench = {0};
     char line[4096];
 
-    if (argc != 5)
-        fail("usage", "train_bench MODEL THREADS OPTIMISER LOSS");
+    if (argc != 5 && argc != 6)
+        fail("usage", "train_bench MODEL THREADS OPTIMISER LOSS [RATE]");
     load(&bench, argv);
     puts("ok");
     fflush(stdout);
