@@ -80,6 +80,7 @@ struct learn_response {
     const char *id;             /* NULL: left out */
     int64_t generation;         /* whose weights hold the update; evaluate: that were measured */
     int durable;                /* 0, 1; -1: left out */
+    bool partly;                /* of an erasure: "complete": false */
     bool hidden;                /* predictions do not see it yet: "published": false */
     double loss;                /* before the update, on its own examples; NaN: left out */
     int64_t examples;

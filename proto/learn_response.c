@@ -36,6 +36,8 @@ void learn_response_encode(const struct learn_response *response, struct text *t
     text_printf(text, "\"generation\":%lld", (long long)response->generation);
     if (response->durable >= 0)
         text_printf(text, ",\"durable\":%s", response->durable ? "true" : "false");
+    if (response->partly)
+        text_puts(text, ",\"complete\":false");
     if (response->hidden)
         text_puts(text, ",\"published\":false");
     text_puts(text, "},");

@@ -52,6 +52,7 @@ uint64_t history_next(const struct history *history, uint64_t generation);
 uint64_t history_end(const struct history *history);
 /* The jump of that generation, NULL if its row is none. */
 const struct history_jump *history_jump_at(const struct history_jumps *jumps, uint64_t generation);
+/* True if the row is on it. */
 bool history_has(const struct history *history, uint64_t generation);
 
 #endif

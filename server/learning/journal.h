@@ -44,7 +44,9 @@ enum journal_kind { JOURNAL_KIND_MAP(X) };
 #undef X
 
 struct journal_example {
-    const char *id;             /* by which it can be erased; NULL: "<generation>.<ordinal>" */
+    /* By which it can be erased; NULL: "<generation>.<ordinal>". Or journal_copy_id(): an earlier example that
+     * the update was mixed with; no other id begins with '~'. Copies follow the update's own examples. */
+    const char *id;
     const void *inputs, *targets;
     size_t inputs_bytes, targets_bytes;
     bool erased;                /* read only: its content is gone */
@@ -60,6 +62,7 @@ struct journal_row {
     const char *settings;       /* hyper-parameters, in the trainer's words */
     const struct journal_example *examples;
     size_t n_examples;
+    size_t n_copies;            /* of lineage only: how many of them are copies */
     struct digest state;        /* checkpoint_state() after the step; none where it was not taken: the
                                    last row of an append vouches for those before it */
     struct digest chain;        /* read only */
@@ -134,6 +137,28 @@ enum storage_status journal_find_example(struct journal *journal, const char *id
                                          uint64_t *ret_generation, size_t *ret_ordinal,
                                          struct storage_fault *fault);
 
+/* Where an example is kept. */
+struct journal_spot {
+    uint64_t generation;
+    size_t ordinal;
+};
+
+/* What a copy of that example is called, and back (false: `id` is no copy's). */
+enum { JOURNAL_COPY_ID_BYTES = 48 };
+void journal_copy_id(uint64_t generation, size_t ordinal, char id[JOURNAL_COPY_ID_BYTES]);
+bool journal_copy_of(const char *id, struct journal_spot *ret);
+
+/* The example in a place and all copies of it that are kept, oldest first; of a copy, those of its origin.
+ * NOT_FOUND: none. Any thread. */
+struct journal_family {
+    struct journal_spot *spots;     /* the caller frees them */
+    size_t n;
+    bool whole;                     /* the example itself is kept, not only copies */
+};
+enum storage_status journal_find_family(struct journal *journal, uint64_t generation,
+                                        size_t ordinal, struct journal_family *ret,
+                                        struct storage_fault *fault);
+
 /* The chain of row `generation`, or of the floor. Any thread. */
 enum storage_status journal_chain(struct journal *journal, uint64_t generation, struct digest *ret,
                                   struct storage_fault *fault);
@@ -146,8 +171,8 @@ enum storage_status journal_read(struct journal *journal, uint64_t generation,
 void journal_row_release(struct journal_held *held);
 
 /* Lineage, newest first: calls `visit` for at most `limit` rows below generation `before` (0: from
- * the newest), without examples' content; false from it stops. `n_erased` of the row's examples are
- * erased. Any thread; `visit` must not call the journal. */
+ * the newest), without examples' content; false from it stops. `n_erased` of the row's own examples
+ * are erased. Any thread; `visit` must not call the journal. */
 typedef bool (*journal_visit)(void *arg, const struct journal_row *row, size_t n_erased);
 enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
                                     journal_visit visit, void *arg, struct storage_fault *fault);

@@ -27,6 +27,7 @@ static enum storage_status check_row(const struct journal *journal, const struct
                                      uint64_t expected, struct storage_fault *fault)
 {
     bool back = row->kind >= JOURNAL_PROMOTE || row->kind == JOURNAL_TRAIN;
+    struct journal_spot origin;
 
     if (row->generation != expected || expected >= UINT64_C(1) << 42)
         return storage_fault_set(fault, STORAGE_OUT_OF_ORDER, NULL, row->generation,
@@ -63,6 +64,9 @@ static enum storage_status check_row(const struct journal *journal, const struct
             example->targets_bytes > JOURNAL_BLOB_BYTES_MAX ||
             !fits(example->id, JOURNAL_ID_BYTES_MAX))
             return refuse(fault, STORAGE_LIMIT, row, "an example that is too large");
+        if (example->id != NULL && example->id[0] == '~' &&
+            !(journal_copy_of(example->id, &origin) && origin.generation < row->generation))
+            return refuse(fault, STORAGE_OUT_OF_ORDER, row, "a copy of no earlier example");
     }
     return STORAGE_OK;
 }

@@ -64,8 +64,7 @@ enum storage_status journal_find_reply(struct journal *journal, const char *key,
     return status;
 }
 
-/* "<generation>.<ordinal>", as examples without an id of their own are called. */
-static bool parse_place(const char *id, int64_t *ret_place)
+bool journal_parse_place(const char *id, int64_t *ret_place)
 {
     uint64_t parts[2] = {0, 0};
     int part = 0;
@@ -96,7 +95,7 @@ static enum storage_status find_place(struct journal *journal, const char *id, i
 
     sqlite3_bind_text(by_id, 1, id, -1, SQLITE_STATIC);
     result = journal_number(by_id, ret_place);
-    if (result == SQLITE_DONE && parse_place(id, &place)) {
+    if (result == SQLITE_DONE && journal_parse_place(id, &place)) {
         sqlite3_bind_int64(by_place, 1, place);
         result = journal_number(by_place, ret_place);
     }
@@ -118,15 +117,16 @@ enum storage_status journal_find_example(struct journal *journal, const char *id
     status = find_place(journal, id, &place, fault);
     pthread_mutex_unlock(&journal->lock);
     if (status == STORAGE_OK) {
-        *ret_generation = (uint64_t)place >> JOURNAL_ORDINAL_BITS;
-        *ret_ordinal = (size_t)(place & (JOURNAL_EXAMPLES_MAX - 1));
+        *ret_generation = journal_spot_of(place).generation;
+        *ret_ordinal = journal_spot_of(place).ordinal;
     }
     return status;
 }
 
-static int count_erased(struct journal *journal, uint64_t generation, int64_t *ret)
+/* Among the examples of a row. */
+static int count_of(struct journal *journal, enum journal_read what, uint64_t generation, int64_t *ret)
 {
-    sqlite3_stmt *statement = journal->reads[JOURNAL_READ_ERASED];
+    sqlite3_stmt *statement = journal->reads[what];
 
     sqlite3_bind_int64(statement, 1, journal_place(generation, 0));
     sqlite3_bind_int64(statement, 2, journal_place(generation + 1, 0));
@@ -143,16 +143,20 @@ static enum storage_status visit_rows(struct journal *journal, sqlite3_stmt *sta
 
     while (more && status == STORAGE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct journal_row row;
-        int64_t erased = 0;
+        int64_t erased = 0, copies = 0;
 
         if (!journal_step(statement, &row))
             status = storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row.generation,
                                        "%s: generation %" PRIu64 ": malformed", journal_file,
                                        row.generation);
-        else if (count && count_erased(journal, row.generation, &erased) != SQLITE_ROW)
+        else if (count &&
+                 (count_of(journal, JOURNAL_READ_ERASED, row.generation, &erased) != SQLITE_ROW ||
+                  count_of(journal, JOURNAL_READ_COPIES, row.generation, &copies) != SQLITE_ROW))
             status = journal_fault(journal->reader, "count what was erased", fault);
-        else
-            more = visit(arg, &row, (size_t)erased);
+        if (status != STORAGE_OK)
+            break;
+        row.n_copies = (size_t)copies;
+        more = visit(arg, &row, (size_t)erased);
     }
     if (status == STORAGE_OK && result != SQLITE_ROW && result != SQLITE_DONE)
         status = journal_fault(journal->reader, "list its rows", fault);

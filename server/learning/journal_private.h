@@ -33,7 +33,11 @@ enum {
     X(STEP, "SELECT * FROM step WHERE generation=?") \
     X(CHAIN, "SELECT chain FROM step WHERE generation=?") \
     X(EXAMPLES, "SELECT * FROM example WHERE place>=? AND place<? ORDER BY place") \
-    X(ERASED, "SELECT count(*) FROM example WHERE place>=? AND place<? AND salt IS NULL") \
+    X(ERASED, "SELECT count(*) FROM example WHERE place>=? AND place<? AND salt IS NULL " \
+              "AND coalesce(id,'') NOT GLOB '~*'") \
+    X(COPIES, "SELECT count(*) FROM example WHERE place>=? AND place<? AND id GLOB '~*'") \
+    X(FAMILY, "SELECT place FROM example WHERE place=?1 OR id=?2 ORDER BY place") \
+    X(EXAMPLE_CALLED, "SELECT id FROM example WHERE place=?") \
     X(REPLY, "SELECT * FROM reply WHERE idempotency_key=?") \
     X(EXAMPLE_ID, "SELECT place FROM example WHERE id=? ORDER BY place DESC LIMIT 1") \
     X(EXAMPLE_PLACE, "SELECT place FROM example WHERE place=?") \
@@ -124,6 +128,9 @@ bool journal_column_digest(sqlite3_stmt *statement, int column, struct digest *r
 enum storage_status journal_chain_of(struct journal *journal, uint64_t generation,
                                      struct digest *ret, struct storage_fault *fault);
 
+/* journal_find.c: "<generation>.<ordinal>", as examples without an id of their own are called. */
+bool journal_parse_place(const char *id, int64_t *ret_place);
+
 /* journal_room.c: LIMIT unless that many more bytes are below bytes_max. */
 enum storage_status journal_within(struct journal *journal, uint64_t bytes,
                                    struct storage_fault *fault);
@@ -146,6 +153,12 @@ enum storage_status journal_check_rows(struct journal *journal, const struct jou
 static inline int64_t journal_place(uint64_t generation, size_t ordinal)
 {
     return (int64_t)(generation << JOURNAL_ORDINAL_BITS | ordinal);
+}
+
+static inline struct journal_spot journal_spot_of(int64_t place)
+{
+    return (struct journal_spot){(uint64_t)place >> JOURNAL_ORDINAL_BITS,
+                                 (size_t)(place & (JOURNAL_EXAMPLES_MAX - 1))};
 }
 
 #endif

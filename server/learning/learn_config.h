@@ -38,6 +38,11 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, seed, 0, 9007199254740991, 0, "of dropout") \
     X(INT, checkpoint_updates, 1, 1000000, 512, "updates between checkpoints") \
     X(INT, keep_updates, 0, 1000000000, 1024, "newest updates that can be gone back to") \
+    X(INT, replay_examples, 0, 16777216, 0, \
+      "past examples kept, to be mixed into updates against forgetting; 0: none") \
+    X(INT, replay_bytes_max, 4096, 9007199254740991, 67108864, "memory for them") \
+    X(REAL, replay_ratio, 0, 100, 1, "of them for each example of an update") \
+    X(BOOL, replay_balanced, 0, 1, 0, "an equal share of them for each class") \
     X(INT, publish_every, 0, 1000000, 1, "updates until predictions see them; 0: after publish_ms") \
     X(INT, publish_ms, 0, 86400000, 0, \
       "milliseconds until predictions see an update, if publish_every does not come first") \

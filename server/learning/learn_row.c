@@ -49,7 +49,7 @@ char *learn_row_settings(const struct learn_job *job, double rate)
     return NULL;
 }
 
-static size_t row_bytes(const struct tensor *tensors, int count, int64_t rows)
+size_t learn_row_bytes(const struct tensor *tensors, int count, int64_t rows)
 {
     size_t bytes = 0;
 
@@ -58,8 +58,7 @@ static size_t row_bytes(const struct tensor *tensors, int count, int64_t rows)
     return bytes;
 }
 
-/* The row's part of each tensor; returns where the next goes. */
-static char *pack_row(const struct tensor *tensors, int count, int64_t rows, int64_t row, char *to)
+char *learn_row_pack(const struct tensor *tensors, int count, int64_t rows, int64_t row, char *to)
 {
     for (int i = 0; i < count; i++) {
         size_t bytes = tensor_bytes(&tensors[i]) / (size_t)rows;
@@ -70,26 +69,36 @@ static char *pack_row(const struct tensor *tensors, int count, int64_t rows, int
     return to;
 }
 
-bool learn_row_examples(const struct learn_job *job, struct journal_row *row, void **ret_memory)
+bool learn_row_examples(const struct learn_batch *batch, struct journal_row *row, void **ret_memory)
 {
-    int64_t rows = job->entry->batchable ? job->rows : 1;
-    size_t inputs = row_bytes(job->inputs, job->entry->n_inputs, rows);
-    size_t targets = row_bytes(job->targets, job->n_targets, rows), each = inputs + targets;
+    int64_t rows = batch->rows, copies = rows - batch->own;
+    size_t inputs = learn_row_bytes(batch->inputs, batch->n_inputs, rows);
+    size_t targets = learn_row_bytes(batch->targets, batch->n_targets, rows);
+    size_t each = inputs + targets;
     struct journal_example *examples = NULL;
-    char *data;
+    char *data, *id;
 
     if (each < SIZE_MAX / 4 / (size_t)rows)
-        examples = calloc((size_t)rows, sizeof(*examples) + each);
+        examples = calloc(1, (size_t)rows * (sizeof(*examples) + each) +
+                                 (size_t)copies * JOURNAL_COPY_ID_BYTES);
     if (examples == NULL)
         return false;
-    data = (char *)(examples + rows);
+    id = (char *)(examples + rows);
+    data = id + (size_t)copies * JOURNAL_COPY_ID_BYTES;
     for (int64_t r = 0; r < rows; r++) {
+        if (r >= batch->own) {
+            const struct journal_spot *origin = &batch->origins[r - batch->own];
+
+            journal_copy_id(origin->generation, origin->ordinal, id);
+            examples[r].id = id;
+            id += JOURNAL_COPY_ID_BYTES;
+        }
         examples[r].inputs = data;
         examples[r].inputs_bytes = inputs;
-        data = pack_row(job->inputs, job->entry->n_inputs, rows, r, data);
+        data = learn_row_pack(batch->inputs, batch->n_inputs, rows, r, data);
         examples[r].targets = data;
         examples[r].targets_bytes = targets;
-        data = pack_row(job->targets, job->n_targets, rows, r, data);
+        data = learn_row_pack(batch->targets, batch->n_targets, rows, r, data);
     }
     row->examples = examples;
     row->n_examples = (size_t)rows;
@@ -141,7 +150,7 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
 }
 
-static bool allocate(struct learn_replay *replay)
+bool learn_replay_allocate(struct learn_replay *replay)
 {
     int count = replay->n_inputs + replay->n_targets;
     size_t bytes = 0;
@@ -168,7 +177,7 @@ static bool allocate(struct learn_replay *replay)
 static bool unpack_row(struct tensor *tensors, int count, int64_t rows, int64_t row,
                        const char *from, size_t bytes)
 {
-    if (row_bytes(tensors, count, rows) != bytes)
+    if (learn_row_bytes(tensors, count, rows) != bytes)
         return false;
     for (int i = 0; i < count; i++) {
         size_t own = tensor_bytes(&tensors[i]) / (size_t)rows;
@@ -210,6 +219,15 @@ void learn_replay_finish(struct learn_replay *replay)
     *replay = (struct learn_replay){0};
 }
 
+int64_t learn_row_held(const struct journal_row *row, int64_t holdout)
+{
+    int64_t held = 0;
+
+    for (size_t i = 0; i < row->n_examples && holdout > 0; i++)
+        held += example_is_held(&row->examples[i], holdout);
+    return held;
+}
+
 int64_t learn_row_holdout(const struct journal_row *row)
 {
     json_t *root;
@@ -234,7 +252,7 @@ bool learn_row_replay(const struct journal_row *row, int64_t holdout, struct lea
         replay.rows += !is_left_out(&row->examples[i], holdout);
     good = root != NULL && read_tensors(root, batched ? replay.rows : -1, &replay);
     if (good && replay.rows > 0)
-        good = allocate(&replay) && fill(row, holdout, &replay);
+        good = learn_replay_allocate(&replay) && fill(row, holdout, &replay);
     json_decref(root);
     if (!good) {
         learn_replay_finish(&replay);

@@ -74,6 +74,7 @@ struct learn_job {
     uint64_t deadline_ns;          /* CLOCK_MONOTONIC */
     /* Filled by the learner before `finish`, for the access log. */
     struct {
+        bool partly;               /* erase: of some only copies were left, what they taught first stays */
         bool hidden;               /* durable, but predictions do not see it yet */
         bool replayed;             /* the key had been applied before */
         double loss;               /* before the update; 0 examples: none */

@@ -70,7 +70,7 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
     text_init(&update->answer);
     if (!check(learner, job, &since, problem))
         return false;
-    update->waits = learner_gate_waits(learner, job);
+    update->waits = learner_gate_waits(learner, job, update);
     update->settings = strdup("{}");
     if (update->waits)
         update->settings = learner_gate_mark(update->settings, 0);

@@ -38,13 +38,13 @@ static int64_t newest_generation(const struct learner *learner)
 }
 
 /* Scores in rows of classes or values, as evaluation.h wants them. */
-static bool task_of(const struct learner *learner, struct evaluation_options *options)
+static bool task_of(const struct learner *learner, const struct tensor *values,
+                    struct evaluation_options *options)
 {
     const struct loss_form *form = trainer_loss_form(learner->trainer, 0);
-    const struct tensor *values = trainer_value(learner->trainer, 0);
     int64_t width;
 
-    if (values == NULL || values->shape.rank != 2)
+    if (values->shape.rank != 2)
         return false;
     width = values->shape.dims[1];
     *options = (struct evaluation_options){.outputs = (int)width, .logits = true,
@@ -64,19 +64,20 @@ static bool task_of(const struct learner *learner, struct evaluation_options *op
 int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,
                     struct learn_metric metrics[METRIC_COUNT])
 {
+    struct tensor values = learner_scores(learner, job->rows);
     struct evaluation_options options;
     struct evaluation_result result;
     struct engine_error err = {0};
     struct evaluation *evaluation;
     int count = 0;
 
-    if (job->n_targets < 1 || !task_of(learner, &options))
+    if (job->n_targets < 1 || !task_of(learner, &values, &options))
         return 0;
     options.ranking_bytes_max = ranking ? RANKING_BYTES_MAX : 0;
     evaluation = evaluation_create(&options, &err);
     if (evaluation != NULL &&
-        evaluation_add(evaluation, trainer_value(learner->trainer, 0), &job->targets[0], NULL,
-                       trainer_value(learner->trainer, 0)->shape.dims[0], &err) == ENGINE_OK &&
+        evaluation_add(evaluation, &values, &job->targets[0], NULL, values.shape.dims[0], &err) ==
+            ENGINE_OK &&
         evaluation_measure(evaluation, &result, &err) == ENGINE_OK) {
         for (int i = 0; i < METRIC_COUNT; i++)
             if (isfinite(result.values[i]) && (ranking || i == METRIC_ACCURACY || i == METRIC_MAE))
@@ -96,6 +97,7 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
         .generation = generation,
         .durable = durable,
         .hidden = job->outcome.hidden,
+        .partly = job->outcome.partly,
         .loss = loss,
         .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
         .n_metrics = n_metrics,

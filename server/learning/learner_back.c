@@ -33,41 +33,76 @@ static bool to_row(const struct learner *learner, int64_t served, int64_t least,
     return true;
 }
 
-static bool aim_erase(struct learner *learner, const struct learn_job *job,
+/* The examples' own places and those of their copies. */
+static bool add_family(struct learner_update *update, const struct journal_family *family,
+                       size_t *capacity)
+{
+    for (size_t i = 0; i < family->n; i++) {
+        const struct journal_spot *spot = &family->spots[i];
+        char *text;
+
+        if (update->n_ids == *capacity) {
+            size_t larger = *capacity == 0 ? 64 : 2 * *capacity;
+            const char **grown = realloc(update->ids, larger * sizeof(*grown));
+
+            if (grown == NULL)
+                return false;
+            update->ids = grown;
+            *capacity = larger;
+        }
+        text = malloc(PLACE_TEXT_BYTES);
+        if (text == NULL)
+            return false;
+        snprintf(text, PLACE_TEXT_BYTES, "%" PRIu64 ".%zu", spot->generation, spot->ordinal);
+        update->ids[update->n_ids++] = text;
+        if (spot->generation < update->row.first)
+            update->row.first = spot->generation;
+    }
+    return true;
+}
+
+static bool aim_erase(struct learner *learner, struct learn_job *job,
                       struct learner_update *update, struct recovery_goal *goal,
                       struct problem *problem)
 {
-    char *text;
+    size_t capacity = 0;
 
     update->row.kind = JOURNAL_ERASE;
     update->row.first = UINT64_MAX;
-    update->ids = calloc(job->n_places, sizeof(*update->ids) + PLACE_TEXT_BYTES);
-    if (update->ids == NULL)
-        return problem_set(problem, 507, "no_memory", "no memory to erase");
-    text = (char *)(update->ids + job->n_places);
-    for (size_t i = 0; i < job->n_places; i++, text += PLACE_TEXT_BYTES) {
+    for (size_t i = 0; i < job->n_places; i++) {
         struct storage_fault fault = {0};
-        uint64_t row = 0, found;
-        size_t ordinal;
+        struct journal_family family;
+        enum storage_status status;
+        uint64_t row = 0;
+        bool good;
 
         if (!to_row(learner, job->places[i].generation, 1, &row, problem))
             return false;
-        snprintf(text, PLACE_TEXT_BYTES, "%" PRIu64 ".%" PRId64, row, job->places[i].row);
-        update->ids[i] = text;
-        if (journal_find_example(learner->journal, text, &found, &ordinal, &fault) != STORAGE_OK)
+        status = job->places[i].row < JOURNAL_EXAMPLES_MAX
+                     ? journal_find_family(learner->journal, row, (size_t)job->places[i].row,
+                                           &family, &fault)
+                     : STORAGE_NOT_FOUND;
+        if (status == STORAGE_NOT_FOUND)
             return problem_set(problem, 404, "unknown_example",
                                "examples[%zu]: generation %" PRId64 " keeps no row %" PRId64, i,
                                job->places[i].generation, job->places[i].row);
-        if (row < update->row.first)
-            update->row.first = row;
+        if (status != STORAGE_OK) {
+            problem_from_fault(problem, &fault);
+            return false;
+        }
+        job->outcome.partly = job->outcome.partly || !family.whole;
+        good = add_family(update, &family, &capacity);
+        free(family.spots);
+        if (!good)
+            return problem_set(problem, 507, "no_memory", "no memory to erase");
     }
     *goal = (struct recovery_goal){.to = learner->generation, .without = update->ids,
-                                   .n_without = job->n_places};
+                                   .n_without = update->n_ids};
     return true;
 }
 
 /* What the request means in rows of the journal. */
-static bool aim(struct learner *learner, const struct learn_job *job, struct learner_update *update,
+static bool aim(struct learner *learner, struct learn_job *job, struct learner_update *update,
                 struct recovery_goal *goal, struct problem *problem)
 {
     struct journal_row *row = &update->row;
@@ -148,7 +183,7 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
     if (!aim(learner, job, update, &goal, problem))
         return false;
     /* The row says it all by itself. */
-    update->waits = learner_gate_waits(learner, job);
+    update->waits = learner_gate_waits(learner, job, update);
     update->settings = strdup(job->note != NULL ? job->note : "{}");
     if (update->waits)
         update->settings = learner_gate_mark(update->settings, 0);
@@ -161,6 +196,7 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
                            learner->generation_base + (int64_t)update->row.first);
     if (!reaches(learner, &update->row, problem))
         return false;
+    learner_mix_drop(learner);
     if (learner_rebuild(learner, &goal, &fault) != STORAGE_OK)
         return learner_give_up(learner, &fault, problem);
     learner->show = !update->waits;
@@ -175,7 +211,7 @@ bool learner_go_back(struct learner *learner, struct learn_job *job, struct lear
 enum storage_status learner_erase(struct learner *learner, struct learner_update *update,
                                   struct storage_fault *fault)
 {
-    enum storage_status status = journal_erase(learner->journal, update->ids, update->job->n_places,
+    enum storage_status status = journal_erase(learner->journal, update->ids, update->n_ids,
                                                &update->row, fault);
 
     /* Erased and durable; only the log could not be emptied yet, which journal_tidy() will. */

@@ -221,7 +221,8 @@ static bool has_learnt(const struct history *path, int64_t first, int64_t last)
 }
 
 /* A rewind or an erasure takes something away from what serves. When in doubt it does. */
-static bool reaches_served(struct learner *learner, const struct learn_job *job)
+static bool reaches_served(struct learner *learner, const struct learn_job *job,
+                           const struct learner_update *update)
 {
     int64_t base = learner->generation_base;
     struct history_jumps jumps;
@@ -234,16 +235,19 @@ static bool reaches_served(struct learner *learner, const struct learn_job *job)
     if (history_to(&jumps, learner->gate.served, &path, &fault) == STORAGE_OK) {
         reaches = job->kind == LEARN_JOB_REWIND &&
                   has_learnt(&path, job->first - base, job->last - base);
-        for (size_t i = 0; job->kind == LEARN_JOB_ERASE && i < job->n_places; i++)
-            reaches = reaches || has_learnt(&path, job->places[i].generation - base,
-                                            job->places[i].generation - base);
+        for (size_t i = 0; i < update->n_ids; i++) {      /* of what is to be erased, copies too */
+            int64_t row = strtoll(update->ids[i], NULL, 10);
+
+            reaches = reaches || has_learnt(&path, row, row);
+        }
         history_finish(&path);
     }
     history_jumps_finish(&jumps);
     return reaches;
 }
 
-bool learner_gate_waits(struct learner *learner, const struct learn_job *job)
+bool learner_gate_waits(struct learner *learner, const struct learn_job *job,
+                        const struct learner_update *update)
 {
     switch (job->kind) {
     case LEARN_JOB_ROLLBACK:
@@ -253,7 +257,7 @@ bool learner_gate_waits(struct learner *learner, const struct learn_job *job)
         return false;
     case LEARN_JOB_REWIND:
     case LEARN_JOB_ERASE:
-        return learner->gate.policy != GATE_OPEN && !reaches_served(learner, job);
+        return learner->gate.policy != GATE_OPEN && !reaches_served(learner, job, update);
     default:
         return learner->gate.policy != GATE_OPEN;
     }

@@ -52,8 +52,10 @@ bool learner_gate_committed(struct learner *learner, const struct learner_update
 char *learner_gate_mark(char *settings, int64_t holdout);
 /* A rollback by which a candidate was held back. */
 bool learner_gate_is_quarantine(const struct journal_row *row);
-/* True if what the job leads to is not seen by predictions before it is promoted. */
-bool learner_gate_waits(struct learner *learner, const struct learn_job *job);
+/* True if what the job leads to is not seen by predictions before it is promoted; of an erasure `update` knows
+ * the examples. */
+bool learner_gate_waits(struct learner *learner, const struct learn_job *job,
+                        const struct learner_update *update);
 bool learner_has_candidate(const struct learner *learner);
 /* Up to which row pruning may go: the way back to what serves stays. */
 uint64_t learner_gate_hold(const struct learner *learner);

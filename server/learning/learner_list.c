@@ -100,10 +100,11 @@ static bool list_row(void *arg, const struct journal_row *row, size_t n_erased)
 
     text_printf(text,
                 "%s{\"generation\":%" PRId64 ",\"kind\":\"%s\",\"time_ms\":%" PRId64
-                ",\"examples\":%zu,\"erased\":%zu",
+                ",\"examples\":%zu,\"erased\":%zu,\"replayed\":%zu",
                 listing->count++ > 0 ? "," : "",
                 listing->learner->generation_base + (int64_t)row->generation,
-                journal_kind_name(row->kind), row->time_ms, row->n_examples, n_erased);
+                journal_kind_name(row->kind), row->time_ms, row->n_examples - row->n_copies, n_erased,
+                row->n_copies);
     if (state != NULL)
         text_printf(text, ",\"state\":\"%s\"", state);
     if (!digest_is_none(&row->state))

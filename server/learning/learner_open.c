@@ -59,7 +59,12 @@ bool learner_open(struct learner *learner, struct problem *problem)
         return false;
     if (learner_was_stored(learner) && !learner_store(learner, problem))
         return false;
-    return learner_gate_open(learner, problem);
+    if (!learner_gate_open(learner, problem))
+        return false;
+    if (learner->stored)
+        learner_note_newest(learner);
+    learner_mix_begin(learner);
+    return true;
 }
 
 void learner_close(struct learner *learner)
@@ -70,6 +75,7 @@ void learner_close(struct learner *learner)
     journal_close(learner->journal);
     if (learner->stored)
         storage_dir_close(&learner->dir);
+    learner_mix_end(learner);
     prequential_destroy(learner->prequential);
     learner_gate_finish(learner);
     trainer_destroy(learner->trainer);

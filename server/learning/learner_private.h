@@ -62,6 +62,8 @@ struct learner {
     struct journal_options journal_options;
     struct pace_runner pace;
     struct publish_policy policy;
+    struct learner_mix *mix;           /* NULL: none */
+    int64_t mixed;                     /* copies among the rows of the step under way */
     bool show;                     /* an update of the open group is to be seen */
     struct prequential *prequential;   /* from the first update on */
     struct adwin adwin;
@@ -75,7 +77,8 @@ struct learner_update {
     struct text answer;
     void *memory;
     char *settings;
-    const char **ids;              /* erase: of the examples; one block with their text */
+    const char **ids;              /* erase: the places of the examples and their copies */
+    size_t n_ids;
     bool waits;                    /* learner_gate_waits() */
 };
 
@@ -105,6 +108,8 @@ void learner_publish_begin(struct learner *learner);
 bool learner_publish_plan(struct learner *learner);
 /* All that is durable, now. */
 bool learner_publish(struct learner *learner, struct problem *problem);
+/* For /metrics. */
+void learner_note_newest(const struct learner *learner);
 /* After a commit, `update` its last: if one of them is to be seen. */
 bool learner_show(struct learner *learner, const struct learner_update *update,
                   struct problem *problem);
@@ -171,7 +176,10 @@ enum storage_status learner_erase(struct learner *learner, struct learner_update
 
 /* learner_watch.c: measures an update that has been computed, by what was before it. */
 void learner_watch_begin(struct learner *learner);
-/* Returns the metrics for its answer. */
+/* Of the step that has been computed: the loss on the job's own rows, and the scores of loss 0 for them. */
+double learner_own_loss(const struct learner *learner, const struct learn_job *job);
+struct tensor learner_scores(const struct learner *learner, int64_t rows);
+/* Returns the metrics for its answer. `result` is of the job's own rows. */
 int learner_watch(struct learner *learner, const struct learn_job *job,
                   const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT]);
 
@@ -198,8 +206,23 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
 
 /* learn_row.c: settings and examples of a row, and back. */
 char *learn_row_settings(const struct learn_job *job, double rate);
-/* One example for each row of a batchable model; memory in `ret_memory`, freed by the caller. */
-bool learn_row_examples(const struct learn_job *job, struct journal_row *row, void **ret_memory);
+
+/* What a step learns from: the job's own rows, then copies of earlier examples. */
+struct learn_batch {
+    int n_inputs, n_targets;
+    const struct tensor *inputs, *targets;
+    int64_t rows, own;             /* all, and the first of them; 1 of a model that is not batchable */
+    const struct journal_spot *origins;   /* of rows own .. rows - 1 */
+};
+
+/* One example for each row; memory in `ret_memory`, freed by the caller. */
+bool learn_row_examples(const struct learn_batch *batch, struct journal_row *row, void **ret_memory);
+/* Bytes of one row of all tensors; those of row `row` to `to`, where the next goes is returned. */
+size_t learn_row_bytes(const struct tensor *tensors, int count, int64_t rows);
+char *learn_row_pack(const struct tensor *tensors, int count, int64_t rows, int64_t row, char *to);
+
+/* How many of its own examples are held out at one in `holdout`. */
+int64_t learn_row_held(const struct journal_row *row, int64_t holdout);
 /* One in how many of the row's examples is held out; 0: none. */
 int64_t learn_row_holdout(const struct journal_row *row);
 /* Tensors as they were, without erased examples and those that are held out, in memory that the caller
@@ -211,8 +234,25 @@ struct learn_replay {
     double rate;
     void *memory;
 };
+/* Space for `inputs` and `targets`, which are one list with types and shapes. False: too large, no memory. */
+bool learn_replay_allocate(struct learn_replay *replay);
 void learn_replay_finish(struct learn_replay *replay);
 bool learn_row_replay(const struct journal_row *row, int64_t holdout, struct learn_replay *ret,
                       struct storage_fault *fault);
+
+/* learner_mix.c: past examples, mixed into updates against forgetting. */
+struct learner_mix;
+/* Nothing happens if the model's config does not want it. */
+void learner_mix_begin(struct learner *learner);
+void learner_mix_end(struct learner *learner);
+/* What was learnt has gone back: the sample is taken anew before it is used again. */
+void learner_mix_drop(struct learner *learner);
+/* The job's rows, and as many copies as the config wants; `ret_mixed` is their memory, and the caller's. */
+bool learner_mix_draw(struct learner *learner, const struct learn_job *job,
+                      struct learn_batch *ret_batch, struct learn_replay *ret_mixed,
+                      struct problem *problem);
+/* The batch's own rows may be drawn from now on, but for those that are held out; `row` is their row. */
+void learner_mix_keep(struct learner *learner, const struct learn_batch *batch,
+                      const struct journal_row *row);
 
 #endif

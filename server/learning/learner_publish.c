@@ -31,11 +31,16 @@ bool learner_publish(struct learner *learner, struct problem *problem)
     return true;
 }
 
-bool learner_show(struct learner *learner, const struct learner_update *update,
-                  struct problem *problem)
+void learner_note_newest(const struct learner *learner)
 {
     learning_stats_set(stats_learning(learner->entry->stats), LEARNING_NEWEST,
                        (double)(learner->generation_base + (int64_t)learner->generation));
+}
+
+bool learner_show(struct learner *learner, const struct learner_update *update,
+                  struct problem *problem)
+{
+    learner_note_newest(learner);
     if (learner->gate.policy != GATE_OPEN)
         return learner_gate_committed(learner, update, problem);
     return !learner->show || learner_publish(learner, problem);

@@ -59,10 +59,16 @@ static bool is_allowed(const struct learner *learner, const struct learn_job *jo
     return true;
 }
 
-static bool take_step(struct learner *learner, struct learn_job *job, double rate,
+/* The rows to learn from, the update's own before all others. */
+struct lesson {
+    const struct tensor *inputs, *targets;
+    int64_t rows, own;
+};
+
+static bool take_step(struct learner *learner, const struct lesson *lesson, double rate,
                       struct trainer_result *result, struct problem *problem)
 {
-    struct trainer_batch batch = {.inputs = job->inputs, .targets = job->targets, .rate = rate};
+    struct trainer_batch batch = {.inputs = lesson->inputs, .targets = lesson->targets, .rate = rate};
     struct engine_error err = {0};
 
     if (trainer_step(learner->trainer, &batch, result, &err) != ENGINE_OK)
@@ -112,77 +118,83 @@ void learner_take_answer(struct learner_update *update)
     update->row.answer_bytes = update->answer.length;
 }
 
-static bool teach(struct learner *learner, struct learn_job *job, double rate,
-                  struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT],
-                  int *ret_n_metrics, struct problem *problem)
+/* Steps, and says what the model was worth on the own rows before. */
+static bool teach(struct learner *learner, const struct learn_job *job, const struct lesson *lesson,
+                  double rate, struct trainer_result *result,
+                  struct learn_metric metrics[METRIC_COUNT], int *ret_n_metrics,
+                  struct problem *problem)
 {
-    if (!take_step(learner, job, rate, result, problem))
+    struct tensor targets[LEARNER_METRICS_MAX];
+    struct learn_job own = *job;
+
+    if (!take_step(learner, lesson, rate, result, problem))
         return false;
-    *ret_n_metrics = learner_watch(learner, job, result, metrics);
+    learner->mixed = lesson->rows - lesson->own;
+    own.rows = lesson->own;
+    own.targets = targets;
+    for (int i = 0; i < job->n_targets; i++) {
+        targets[i] = lesson->targets[i];
+        if (learner->mixed > 0)
+            targets[i].shape.dims[0] = lesson->own;
+    }
+    if (learner->mixed > 0 && own.rows > 0) {
+        result->loss = learner_own_loss(learner, &own);
+        result->examples = own.rows;
+    }
+    if (own.rows > 0)
+        *ret_n_metrics = learner_watch(learner, &own, result, metrics);
+    learner->mixed = 0;
     return true;
 }
 
 /* Without the examples that are held out, as a replay will: they are checked, but not learnt. */
-static bool teach_rest(struct learner *learner, struct learner_update *update, double rate,
-                       struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT],
-                       int *ret_n_metrics, struct problem *problem)
+static bool teach_rest(struct learner *learner, struct learner_update *update,
+                       const struct learn_batch *batch, double rate, struct trainer_result *result,
+                       struct learn_metric metrics[METRIC_COUNT], int *ret_n_metrics,
+                       struct problem *problem)
 {
-    struct learn_job rest = *update->job;
-    struct trainer_batch all = {.inputs = rest.inputs, .targets = rest.targets, .rate = -1};
+    const struct learn_job *job = update->job;
+    struct trainer_batch all = {.inputs = job->inputs, .targets = job->targets, .rate = -1};
+    struct lesson lesson = {batch->inputs, batch->targets, batch->rows, batch->own};
+    int64_t held = learn_row_held(&update->row, learner_holdout(learner));
+    double loss = 0;
     struct storage_fault fault = {0};
     struct engine_error err = {0};
-    struct learn_replay replay;
+    struct learn_replay rest = {0};
     bool good;
 
-    if (!learn_row_replay(&update->row, learner_holdout(learner), &replay, &fault))
+    if (held == 0)
+        return teach(learner, job, &lesson, rate, result, metrics, ret_n_metrics, problem);
+    if (trainer_evaluate(learner->trainer, &all, &loss, &err) != ENGINE_OK)
+        return refuse(problem, &err);
+    if (!learn_row_replay(&update->row, learner_holdout(learner), &rest, &fault))
         return problem_set(problem, 507, "no_memory", "no memory for the update");
-    if (replay.rows == 0) {
-        good = trainer_evaluate(learner->trainer, &all, &result->loss, &err) == ENGINE_OK ||
-               refuse(problem, &err);
-    } else if (replay.rows == rest.rows || !rest.entry->batchable) {
-        good = teach(learner, &rest, rate, result, metrics, ret_n_metrics, problem);
-    } else {
-        rest.inputs = replay.inputs;
-        rest.targets = replay.targets;
-        rest.rows = replay.rows;
-        good = trainer_evaluate(learner->trainer, &all, &result->loss, &err) == ENGINE_OK ||
-               refuse(problem, &err);
-        good = good && teach(learner, &rest, rate, result, metrics, ret_n_metrics, problem);
-    }
-    learn_replay_finish(&replay);
+    lesson = (struct lesson){rest.inputs, rest.targets, rest.rows, batch->own - held};
+    good = rest.rows == 0 ||
+           teach(learner, job, &lesson, rate, result, metrics, ret_n_metrics, problem);
+    learn_replay_finish(&rest);
+    if (lesson.own == 0)
+        result->loss = loss;
     return good;
 }
 
-bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
-                  struct problem *problem)
+/* From the batch to a row that is the trainer's state, and its answer. */
+static bool compute(struct learner *learner, struct learner_update *update,
+                    const struct learn_batch *batch, double rate, struct problem *problem)
 {
-    double rate = isnan(job->rate) ? learner->config.learning_rate : job->rate;
-    struct tensor ordered[LEARNER_METRICS_MAX];
+    struct learn_job *job = update->job;
     struct learn_metric metrics[METRIC_COUNT];
     struct trainer_result result = {0};
     int n_metrics = 0;
-    bool good;
 
-    *update = (struct learner_update){.job = job};
-    text_init(&update->answer);
-    update->row.kind = JOURNAL_FINETUNE;
-    update->waits = learner_gate_waits(learner, job);
-    if (!is_allowed(learner, job, rate, problem) ||
-        !learner_order_targets(learner, job, ordered, problem))
-        return false;
-    memcpy(job->targets, ordered, (size_t)job->n_targets * sizeof(*ordered));
     update->settings = learn_row_settings(job, rate);
     if (update->waits)
         update->settings = learner_gate_mark(update->settings, learner_holdout(learner));
     update->row.settings = update->settings;
-    if (update->settings == NULL || !learn_row_examples(job, &update->row, &update->memory))
+    if (update->settings == NULL || !learn_row_examples(batch, &update->row, &update->memory))
         return problem_set(problem, 507, "no_memory", "no memory for the update");
-    if (!learner_has_room(learner, &update->row, problem))
-        return false;
-    good = learner_holdout(learner) > 0
-               ? teach_rest(learner, update, rate, &result, metrics, &n_metrics, problem)
-               : teach(learner, job, rate, &result, metrics, &n_metrics, problem);
-    if (!good)
+    if (!learner_has_room(learner, &update->row, problem) ||
+        !teach_rest(learner, update, batch, rate, &result, metrics, &n_metrics, problem))
         return false;
     job->outcome.hidden = !learner_publish_plan(learner);
     learner_encode(job, result.loss, metrics, n_metrics,
@@ -194,7 +206,32 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
     learner_fill_row(learner, update);
     learner_window_add(learner, &update->row, update->settings);
     learner_take_answer(update);
+    learner_mix_keep(learner, batch, &update->row);
     return true;
+}
+
+bool learner_step(struct learner *learner, struct learn_job *job, struct learner_update *update,
+                  struct problem *problem)
+{
+    double rate = isnan(job->rate) ? learner->config.learning_rate : job->rate;
+    struct tensor ordered[LEARNER_METRICS_MAX];
+    struct learn_replay mixed = {0};
+    struct learn_batch batch;
+    bool good;
+
+    *update = (struct learner_update){.job = job};
+    text_init(&update->answer);
+    update->row.kind = JOURNAL_FINETUNE;
+    update->waits = learner_gate_waits(learner, job, update);
+    if (!is_allowed(learner, job, rate, problem) ||
+        !learner_order_targets(learner, job, ordered, problem))
+        return false;
+    memcpy(job->targets, ordered, (size_t)job->n_targets * sizeof(*ordered));
+    if (!learner_mix_draw(learner, job, &batch, &mixed, problem))
+        return false;
+    good = compute(learner, update, &batch, rate, problem);
+    learn_replay_finish(&mixed);
+    return good;
 }
 
 void learner_update_finish(struct learner_update *update)
@@ -202,6 +239,8 @@ void learner_update_finish(struct learner_update *update)
     text_free(&update->answer);
     free(update->memory);
     free(update->settings);
+    for (size_t i = 0; i < update->n_ids; i++)
+        free((char *)update->ids[i]);
     free(update->ids);
 }
 

@@ -10,13 +10,43 @@
 
 enum { WINDOW = 1000 };
 
+/* The scores of a loss for the first `rows` of the step's rows. */
+static struct tensor scores_of(const struct learner *learner, int loss, int64_t rows)
+{
+    struct tensor scores = *trainer_value(learner->trainer, loss);
+    int64_t all = rows + learner->mixed;
+
+    if (learner->mixed > 0 && scores.shape.rank > 0 && scores.shape.dims[0] % all == 0)
+        scores.shape.dims[0] = scores.shape.dims[0] / all * rows;
+    return scores;
+}
+
+struct tensor learner_scores(const struct learner *learner, int64_t rows)
+{
+    return scores_of(learner, 0, rows);
+}
+
+double learner_own_loss(const struct learner *learner, const struct learn_job *job)
+{
+    double loss = 0.0;
+
+    for (int i = 0; i < trainer_n_losses(learner->trainer); i++) {
+        const struct loss_form *form = trainer_loss_form(learner->trainer, i);
+        struct tensor scores = scores_of(learner, i, job->rows);
+        double divisor = loss_divisor(form, &scores.shape, &job->targets[i]);
+
+        loss += loss_run(form, &scores, &job->targets[i], divisor, NULL, NULL);
+    }
+    return loss;
+}
+
 /* Rows of class scores, and an id for each. */
-static bool has_classes(const struct learner *learner, const struct learn_job *job)
+static bool has_classes(const struct learner *learner, const struct learn_job *job,
+                        const struct tensor *values)
 {
     const struct loss_form *form = trainer_loss_form(learner->trainer, 0);
-    const struct tensor *values = trainer_value(learner->trainer, 0);
 
-    return form->kind == LOSS_CE && values != NULL && values->shape.rank == 2 &&
+    return form->kind == LOSS_CE && values->shape.rank == 2 &&
            (form->class_axis == 1 || form->class_axis == -1) && values->shape.dims[1] >= 2 &&
            values->shape.dims[1] <= PREQUENTIAL_CLASSES_MAX &&
            dtype_is_integer(job->targets[0].dtype) &&
@@ -24,9 +54,9 @@ static bool has_classes(const struct learner *learner, const struct learn_job *j
 }
 
 /* Returns the share that was right; NaN if there was none to judge. */
-static double add_classes(struct learner *learner, const struct learn_job *job, double loss)
+static double add_classes(struct learner *learner, const struct learn_job *job,
+                          const struct tensor *values, double loss)
 {
-    const struct tensor *values = trainer_value(learner->trainer, 0);
     int64_t classes = values->shape.dims[1], right = 0, judged = 0;
 
     for (int64_t r = 0; r < values->shape.dims[0]; r++) {
@@ -72,15 +102,15 @@ int learner_watch(struct learner *learner, const struct learn_job *job,
                   const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT])
 {
     struct learning_stats *stats = stats_learning(learner->entry->stats);
-    const struct tensor *values = trainer_value(learner->trainer, 0);
-    bool classes = has_classes(learner, job);
+    struct tensor values = learner_scores(learner, job->rows);
+    bool classes = has_classes(learner, job, &values);
     double accuracy = NAN;
 
     if (learner->prequential == NULL)
         learner->prequential =
-            prequential_create(WINDOW, classes ? (uint32_t)values->shape.dims[1] : 0, NULL);
+            prequential_create(WINDOW, classes ? (uint32_t)values.shape.dims[1] : 0, NULL);
     if (classes)
-        accuracy = add_classes(learner, job, result->loss);
+        accuracy = add_classes(learner, job, &values, result->loss);
     else
         for (int64_t i = 0; i < result->examples && learner->prequential != NULL; i++)
             prequential_add_error(learner->prequential, result->loss, result->loss);

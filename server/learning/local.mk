@@ -10,6 +10,7 @@ server_libserver_a_SOURCES += \
 	server/learning/journal.h server/learning/journal_private.h \
 	server/learning/journal_append.c \
 	server/learning/journal_change.c \
+	server/learning/journal_copy.c \
 	server/learning/journal_digest.c \
 	server/learning/journal_find.c \
 	server/learning/journal_open.c \
@@ -29,6 +30,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_judge.c \
 	server/learning/learner_label.c \
 	server/learning/learner_list.c \
+	server/learning/learner_mix.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
 	server/learning/learner_publish.c \

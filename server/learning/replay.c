@@ -212,11 +212,18 @@ enum storage_status replay_start(struct replay *replay, const struct history *pa
 
 /* ---- the walk ---- */
 
-static bool left_out(const struct replay *replay, const struct journal_row *row, size_t ordinal)
+/* Examples that are to go; and copies of examples that a rewind or rollback took from the path, as the
+ * updates they were learnt by are: what a bad update taught must not come back with later ones. */
+static bool left_out(const struct replay *replay, const struct history *path,
+                     const struct journal_row *row, size_t ordinal)
 {
     char place[48];
     const char *id = row->examples[ordinal].id;
+    struct journal_spot origin;
 
+    if (journal_copy_of(id, &origin) && origin.generation > path->root &&
+        !history_has(path, origin.generation))
+        return true;
     snprintf(place, sizeof(place), "%" PRIu64 ".%zu", row->generation, ordinal);
     for (size_t i = 0; i < replay->n_without; i++)
         if (strcmp(replay->without[i], place) == 0 ||
@@ -225,9 +232,9 @@ static bool left_out(const struct replay *replay, const struct journal_row *row,
     return false;
 }
 
-/* Applies the row, without the examples that are to go. */
-static enum storage_status apply(struct replay *replay, const struct journal_row *row,
-                                 struct storage_fault *fault)
+/* Applies the row, without the examples that are left out. */
+static enum storage_status apply(struct replay *replay, const struct history *path,
+                                 const struct journal_row *row, struct storage_fault *fault)
 {
     struct journal_example *examples = NULL;
     struct journal_row copy = *row;
@@ -235,15 +242,17 @@ static enum storage_status apply(struct replay *replay, const struct journal_row
 
     if (row->kind == JOURNAL_PROMOTE || row->kind == JOURNAL_LABEL)
         return STORAGE_OK;
-    if (replay->n_without > 0 && row->n_examples > 0) {
-        examples = calloc(row->n_examples, sizeof(*examples));
-        if (examples == NULL)
-            return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for a row");
-        memcpy(examples, row->examples, row->n_examples * sizeof(*examples));
-        for (size_t i = 0; i < row->n_examples; i++)
-            if (left_out(replay, row, i))
-                examples[i] = (struct journal_example){.id = examples[i].id, .erased = true};
-        copy.examples = examples;
+    for (size_t i = 0; i < row->n_examples; i++) {
+        if (!left_out(replay, path, row, i))
+            continue;
+        if (examples == NULL) {
+            examples = calloc(row->n_examples, sizeof(*examples));
+            if (examples == NULL)
+                return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for a row");
+            memcpy(examples, row->examples, row->n_examples * sizeof(*examples));
+            copy.examples = examples;
+        }
+        examples[i] = (struct journal_example){.id = examples[i].id, .erased = true};
     }
     status = replay->trainer->apply(replay->trainer->self, &copy, fault);
     free(examples);
@@ -310,7 +319,8 @@ static enum storage_status compare_all(struct replay *replay, const struct histo
 }
 
 /* The row `at` once more. */
-static enum storage_status step(struct replay *replay, uint64_t at, struct storage_fault *fault)
+static enum storage_status step(struct replay *replay, const struct history *path, uint64_t at,
+                                struct storage_fault *fault)
 {
     const struct journal_row *row;
     struct journal_held *held;
@@ -320,7 +330,7 @@ static enum storage_status step(struct replay *replay, uint64_t at, struct stora
         return status;
     status = check_tombstones(replay, row, fault);
     if (status == STORAGE_OK)
-        status = apply(replay, row, fault);
+        status = apply(replay, path, row, fault);
     journal_row_release(held);
     return status;
 }
@@ -340,7 +350,7 @@ enum storage_status replay_walk(struct replay *replay, const struct history *pat
     *ret_good = from;
     status = compare_all(replay, path, at, ret_good, fault);
     while (status == STORAGE_OK && (at = history_next(path, at)) != 0) {
-        status = step(replay, at, fault);
+        status = step(replay, path, at, fault);
         if (status == STORAGE_OK)
             status = compare_all(replay, path, at, ret_good, fault);
     }
@@ -367,6 +377,6 @@ enum storage_status replay_follow(struct replay *replay, const struct history *p
     at = history_end(&part);
     history_finish(&part);
     while (status == STORAGE_OK && (at = history_next(path, at)) != 0)
-        status = step(replay, at, fault);
+        status = step(replay, path, at, fault);
     return status;
 }

@@ -45,6 +45,12 @@
     X(READ_ONLY, "inferd_learning_read_only", GAUGE, \
       "1 when updates are refused until a restart or a repair.")
 #define LEARNING_MAP_U(X) \
+    X(REPLAY_BYTES, "inferd_learning_replay_bytes", GAUGE, \
+      "Memory of past examples that are kept to be mixed into updates.") \
+    X(REPLAY_EXAMPLES, "inferd_learning_replay_examples", GAUGE, \
+      "Past examples that are kept to be mixed into updates.") \
+    X(REPLAYED, "inferd_learning_replayed_examples_total", COUNTER, \
+      "Past examples that were mixed into updates.") \
     X(SAMPLES_DROPPED, "inferd_learning_samples_dropped_total", COUNTER, \
       "Live predictions that were wanted for a comparison, but found no room to wait.") \
     X(UPDATE_NORM, "inferd_learning_update_norm", GAUGE, \

@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Around the step of a model that learns: who asked and what came of it in the access log and the lineage."""
+"""Around the step of a model that learns: who asked and what came of it, when predictions see it, and past examples
+mixed in."""
+import contextlib
+import glob
+import json
 import os
 import signal
 import socket
+import sqlite3
+import struct
 import sys
 import tempfile
-import json
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -158,6 +163,167 @@ class Publishing(unittest.TestCase):
             self.assertTrue(wait_until(lambda: service.predict(IMAGES[:1])[1] == 3, 10))
             self.assertEqual(self.teach(service, 2), (4, False))
             self.assertTrue(wait_until(lambda: service.predict(IMAGES[:1])[1] == 4, 10))
+
+
+class Replay(unittest.TestCase):
+    """Past examples mixed into updates."""
+
+    def rows(self, service, **wanted):
+        lineage = service.call("GET", "/generations")[1]["generations"]
+        return [{key: row[key] for key in ("kind", "examples", "replayed", "erased")} for row in lineage]
+
+    def test_mixed_and_recovered(self):
+        """An update's own examples and the others are told apart; after kill -9 all is as it was, the sample too."""
+        with Service({"learning_rate": 0.05, "replay_examples": 6, "replay_ratio": 1.5}) as service:
+            alone, mixed = service.teach(IMAGES[:4], LABELS[:4])[1], service.teach(IMAGES[4:8], LABELS[4:8])[1]
+            self.assertEqual((alone["examples"], mixed["examples"]), (4, 4))
+            service.teach(IMAGES[8:10], LABELS[8:10])
+            self.assertEqual(self.rows(service), [{"kind": "finetune", "examples": n, "replayed": m, "erased": 0}
+                                                  for n, m in ((2, 3), (4, 4), (4, 0))])
+            seen = metrics(service)
+            self.assertEqual(seen["inferd_learning_replay_examples"], 6)
+            self.assertEqual(seen["inferd_learning_replayed_examples_total"], 7)
+            self.assertEqual(seen["inferd_learning_examples_total"], 10)
+            self.assertGreater(seen["inferd_learning_replay_bytes"], 6 * 64 * 4)
+            before = service.predict(IMAGES[:16])
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:16]), before)
+            self.assertEqual(metrics(service)["inferd_learning_replay_examples"], 6)
+            service.teach(IMAGES[10:11], LABELS[10:11])
+            self.assertEqual(self.rows(service)[0], {"kind": "finetune", "examples": 1, "replayed": 2, "erased": 0})
+
+    def test_loss_is_of_the_update_s_own(self):
+        """What is mixed in does not count in the score of new examples."""
+        with Service({"learning_rate": 0.05, "replay_examples": 8}) as service, Service({"learning_rate": 0.05}) as plain:
+            for one in (service, plain):
+                one.teach(IMAGES[:8], LABELS[:8])
+            wrong = [(label + 1) % 10 for label in LABELS[8:12]]
+            a, b = (one.teach(IMAGES[8:12], wrong)[1] for one in (service, plain))
+            self.assertAlmostEqual(a["loss"], b["loss"], delta=1e-5 * b["loss"])
+            self.assertEqual(a["metrics"], b["metrics"])
+
+    def test_erased_with_its_copies(self):
+        training = {"learning_rate": 0.05, "checkpoint_updates": 2, "replay_examples": 3, "replay_ratio": 3}
+        secret = [0.25 + k / 256 for k in range(len(IMAGES[0]))]
+        needle = struct.pack("<8f", *secret[8:16])
+        with Service(training) as service:
+            service.teach([secret, IMAGES[1], IMAGES[2]], [7, LABELS[1], LABELS[2]])
+            for k in range(3, 7):
+                service.teach(IMAGES[k:k + 1], LABELS[k:k + 1])
+            self.assertEqual(self.rows(service)[0]["replayed"], 3)
+            before = service.predict(IMAGES[:8])
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": 2, "row": 0}]})
+            self.assertEqual((status, answer["examples"]), (200, 1), answer)
+            self.assertNotIn("complete", answer["parameters"])
+            self.assertEqual(service.files_with(needle), [])
+            after = service.predict(IMAGES[:8])
+            self.assertNotEqual(after[0], before[0])
+            self.assertEqual([row["erased"] for row in self.rows(service)], [0, 0, 0, 0, 0, 1])
+            for _ in range(4):    # nor does it come back out of memory
+                service.teach(IMAGES[8:9], LABELS[8:9])
+            self.assertEqual(service.files_with(needle), [])
+            now = service.predict(IMAGES[:8])
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:8]), now)
+
+    def test_copies_outlive_their_update(self):
+        """... as they are to; they can be erased, but not what their own update taught, and the answer says so."""
+        training = {"learning_rate": 0.05, "checkpoint_updates": 1, "keep_updates": 2, "replay_examples": 16,
+                    "replay_ratio": 4}
+        secret = [0.25 + k / 256 for k in range(len(IMAGES[0]))]
+        needle = struct.pack("<8f", *secret[8:16])
+        with Service(training) as service:
+            def kept():
+                """The rows that hold the example, by the journal itself."""
+                path, = glob.glob(os.path.join(service.state, "learning", "*", "journal.db"))
+                with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % path, uri=True)) as journal:
+                    return [place >> 20 for place, in journal.execute(
+                        "select place from example where inputs is not null and instr(inputs, ?)", (needle,))]
+
+            service.teach([secret], [7])
+            for k in range(60):
+                service.teach(IMAGES[k:k + 1], LABELS[k:k + 1])
+                if kept() and 1 not in kept():
+                    break
+            self.assertNotIn(1, kept())
+            self.assertTrue(kept())
+            generations = [row["generation"] for row in service.call("GET", "/generations")[1]["generations"]]
+            self.assertNotIn(2, generations)
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": 2, "row": 0}]})
+            self.assertEqual(status, 200, answer)
+            self.assertIs(answer["parameters"]["complete"], False)
+            self.assertEqual(kept(), [])
+            self.assertEqual(service.files_with(needle), [])
+            status, answer, _ = service.call("POST", "/erase", {"examples": [{"generation": 2, "row": 0}]})
+            self.assertEqual((status, answer["parameters"]["complete"]), (200, False))
+
+    def test_rewound_with_its_copies(self):
+        """A bad update is left out with all that later ones took from it: as if those had been mixed without."""
+        training = {"learning_rate": 0.05, "replay_examples": 64, "replay_ratio": 1}
+        with Service(training) as service:
+            service.teach(IMAGES[:4], LABELS[:4])
+            service.teach(IMAGES[4:8], [(label + 5) % 10 for label in LABELS[4:8]])
+            for k in range(8, 24, 4):
+                service.teach(IMAGES[k:k + 4], LABELS[k:k + 4])
+            poisoned = service.predict(IMAGES[:16])[0]
+            status, answer, _ = service.call("POST", "/rewind", {"first": 3, "last": 3})
+            self.assertEqual(status, 200, answer)
+            clean = service.predict(IMAGES[:16])
+            self.assertNotEqual(clean[0], poisoned)
+            self.assertTrue(wait_until(lambda: "inferd_learning_replay_examples" in metrics(service)))
+            service.teach(IMAGES[24:28], LABELS[24:28])
+            self.assertEqual(metrics(service)["inferd_learning_replay_examples"], 24)    # without the four
+            now = service.predict(IMAGES[:16])
+            service.stop(signal.SIGKILL)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:16]), now)
+            status, answer, _ = service.call("POST", "/rollback", {"generation": 7})
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(service.predict(IMAGES[:16])[0], poisoned)
+
+    def test_other_shapes_are_learnt_without(self):
+        with Service({"learning_rate": 0.05, "replay_examples": 8}) as service:
+            service.teach(IMAGES[:4], LABELS[:4])
+            lesson = service.lesson(IMAGES[4:8], LABELS[4:8])
+            lesson["targets"][0]["datatype"] = "INT32"
+            status, answer, _ = service.call("POST", "/finetune", lesson)
+            self.assertEqual(status, 200, answer)
+            service.teach(IMAGES[8:12], LABELS[8:12])
+            self.assertEqual([row["replayed"] for row in self.rows(service)], [4, 0, 0])
+
+    def test_less_is_forgotten(self):
+        """New digits alone, over and over: without replay the others are forgotten."""
+        groups = [[k for k in range(len(LABELS)) if (LABELS[k] < 3) == old] for old in (True, False)]
+        halves = [group[:len(group) // 2] for group in groups], [group[len(group) // 2:] for group in groups]
+        results = []
+        for replay in ({}, {"replay_examples": 400, "replay_balanced": True, "replay_ratio": 1}):
+            with Service({"learning_rate": 0.1, "optimiser": "sgd", **replay}) as service:
+                def teach(numbers):
+                    for k in range(0, len(numbers), 8):
+                        some = numbers[k:k + 8]
+                        status, answer, _ = service.teach([IMAGES[i] for i in some], [LABELS[i] for i in some])
+                        self.assertEqual(status, 200, answer)
+
+                def accuracy(numbers):
+                    lesson = service.lesson([IMAGES[i] for i in numbers], [LABELS[i] for i in numbers])
+                    status, answer, _ = service.call("POST", "/evaluate", lesson)
+                    self.assertEqual(status, 200, answer)
+                    return answer["metrics"]["accuracy"]
+
+                teach(sorted(halves[0][0] + halves[0][1]))
+                for _ in range(20):
+                    teach(halves[0][1])
+                results.append([accuracy(halves[1][0]), accuracy(halves[1][1])])
+                seen = metrics(service)
+                self.assertEqual(seen["inferd_learning_replay_examples"] > 0, bool(replay))
+        (forgot, new), (kept, new_too) = results
+        print("accuracy on old digits %.3f without replay, %.3f with; on new ones %.3f, %.3f" %
+              (forgot, kept, new, new_too), file=sys.stderr)
+        self.assertGreater(kept, forgot + 0.1)
+        self.assertGreater(kept, 0.8)
+        self.assertGreater(new_too, new - 0.1)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,11 @@ check_PROGRAMS += %D%/test_journal
 %C%_test_journal_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_journal_LDADD = $(SERVER_TEST_LIBS)
 
+check_PROGRAMS += %D%/test_copies
+%C%_test_copies_SOURCES = %D%/test_copies.c %D%/recovery_case.h $(LEARNING_CASE)
+%C%_test_copies_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_copies_LDADD = $(SERVER_TEST_LIBS)
+
 check_PROGRAMS += %D%/test_pace
 %C%_test_pace_SOURCES = %D%/test_pace.c tests/support/run_suite.c tests/support/run_suite.h
 %C%_test_pace_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
