@@ -55,6 +55,8 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
       "gate: chance of holding back a candidate that is no worse") \
     X(INT, holdout_every, 0, 1000000, 10, \
       "gate: one example in so many is never learnt, and compared on; 0: none") \
+    X(INT, shadow_every, 0, 1000000, 10, \
+      "gate, manual: one prediction in so many is computed by the candidate too, to compare; 0: none") \
     X(INT, holdout_examples, 2, 100000, 500, "gate: the newest of them that are compared on") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")

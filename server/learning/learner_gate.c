@@ -36,6 +36,7 @@ void learner_gate_finish(struct learner *learner)
     trainer_destroy(learner->gate.serving);
     weights_unref(learner->gate.next);
     learner_window_finish(&learner->gate.window);
+    learner_shadow_finish(&learner->gate.shadow);
 }
 
 bool learner_has_candidate(const struct learner *learner)
@@ -90,7 +91,7 @@ static bool copy_state(const struct trainer *from, struct trainer *to, struct pr
     return good;
 }
 
-static struct weights *make_weights(struct learner *learner, struct problem *problem)
+struct weights *learner_weights(struct learner *learner, struct problem *problem)
 {
     struct engine_error err = {0};
     int64_t old;
@@ -110,6 +111,7 @@ static void serve(struct learner *learner, struct weights *weights, uint64_t gen
     learning_stats_set(stats_learning(learner->entry->stats), LEARNING_GENERATION,
                        (double)(learner->generation_base + (int64_t)generation));
     learner_judge_reset(learner);
+    learner_shadow_reset(learner);
 }
 
 bool learner_gate_serves(const struct journal_row *row, uint64_t *ret)
@@ -156,6 +158,7 @@ static bool open_candidate(struct learner *learner, struct problem *problem)
         return false;
     learner->gate.serving = learner->trainer;
     learner->trainer = newest;
+    learner_shadow_follow(learner);
     return true;
 }
 
@@ -292,12 +295,13 @@ bool learner_gate_committed(struct learner *learner, const struct learner_update
     }
     if (row->kind >= JOURNAL_ROLLBACK && !is_mark(row->kind))
         learner_window_rebuild(learner);
+    learner_shadow_follow(learner);
     return good;
 }
 
 bool learner_publish_as(struct learner *learner, uint64_t generation, struct problem *problem)
 {
-    struct weights *weights = make_weights(learner, problem);
+    struct weights *weights = learner_weights(learner, problem);
 
     if (weights == NULL)
         return false;
@@ -370,7 +374,7 @@ static bool prepare(struct learner *learner, uint64_t generation, struct problem
         learner_rebuild(learner, &there, &fault) != STORAGE_OK)
         return learner_give_up(learner, &fault, problem);
     weights_unref(learner->gate.next);
-    learner->gate.next = make_weights(learner, problem);
+    learner->gate.next = learner_weights(learner, problem);
     if (learner->gate.next != NULL)
         copy_state(learner->trainer, learner->gate.serving, problem);
     if (generation != learner->generation &&

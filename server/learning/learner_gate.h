@@ -13,6 +13,7 @@
 #include "proto/text.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/learner_shadow.h"
 #include "server/learning/learner_window.h"
 
 struct learner_update;
@@ -35,6 +36,7 @@ struct learner_gate {
     double recent[GATE_RECENT];    /* differences of the newest of them */
     uint64_t n_recent;
     struct learner_window window;  /* held out */
+    struct learner_shadow shadow;
 };
 
 /* --- learner_gate.c --- */
@@ -44,6 +46,8 @@ void learner_gate_finish(struct learner *learner);
 bool learner_gate_open(struct learner *learner, struct problem *problem);
 /* The trainer's state serves, as that generation. */
 bool learner_publish_as(struct learner *learner, uint64_t generation, struct problem *problem);
+/* The trainer's state as a generation of the served model. */
+struct weights *learner_weights(struct learner *learner, struct problem *problem);
 /* Unless GATE_OPEN: the update is durable; publishes what it makes the server serve, if anything. */
 bool learner_gate_committed(struct learner *learner, const struct learner_update *update,
                             struct problem *problem);

@@ -133,8 +133,15 @@ static void list_head(const struct learner *learner, struct text *text)
                 base + (int64_t)gate->served, policies[gate->policy]);
     if (learner_has_candidate(learner))
         text_printf(text, ",\"candidate\":{\"generation\":%" PRId64 ",\"compared\":%" PRIu64
-                    ",\"difference\":%.6g,\"p\":%.4g,\"held_out\":%zu}", newest, gate->pairs.n,
+                    ",\"difference\":%.6g,\"p\":%.4g,\"held_out\":%zu", newest, gate->pairs.n,
                     gate->pairs.mean, promotion_p_value(&gate->pairs), gate->window.n);
+    if (learner_has_candidate(learner) && gate->shadow.rows > 0)
+        text_printf(text, ",\"shadow\":{\"rows\":%" PRIu64 ",\"other_class\":%.6g,"
+                    "\"difference\":%.6g}", gate->shadow.rows,
+                    (double)gate->shadow.other_class / (double)gate->shadow.rows,
+                    gate->shadow.difference / (double)(gate->shadow.values + (gate->shadow.values == 0)));
+    if (learner_has_candidate(learner))
+        text_puts(text, "}");
     text_printf(text, ",\"base\":{\"generation\":%" PRId64 ",\"sha256\":\"%s\"},\"generations\":[",
                 base, digest_hex(&learner->base, hex));
 }

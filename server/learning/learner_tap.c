@@ -9,7 +9,7 @@ typedef void (*sample_consumer)(struct learner *learner, const struct tap_sample
 
 /* By use; NULL: nobody opens the tap for it. */
 static const sample_consumer consumers[TAP_USES] = {
-    [TAP_SHADOW] = NULL,
+    [TAP_SHADOW] = learner_shadow_sample,
     [TAP_FEATURES] = NULL,
 };
 

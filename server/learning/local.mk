@@ -35,6 +35,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_private.h \
 	server/learning/learner_publish.c \
 	server/learning/learner_recover.c \
+	server/learning/learner_shadow.c server/learning/learner_shadow.h \
 	server/learning/learner_step.c \
 	server/learning/learner_store.c \
 	server/learning/learner_tap.c \

@@ -53,6 +53,12 @@
       "Past examples that were mixed into updates.") \
     X(SAMPLES_DROPPED, "inferd_learning_samples_dropped_total", COUNTER, \
       "Live predictions that were wanted for a comparison, but found no room to wait.") \
+    X(SHADOW_DIFFERENCE, "inferd_learning_shadow_difference", GAUGE, \
+      "Mean absolute difference of the candidate's outputs from those of what serves, on live predictions.") \
+    X(SHADOW_DISAGREEMENT, "inferd_learning_shadow_disagreement", GAUGE, \
+      "Share of live predictions whose largest score the candidate gives to another class.") \
+    X(SHADOW_ROWS, "inferd_learning_shadow_rows_total", COUNTER, \
+      "Rows of live predictions that a candidate has computed too.") \
     X(UPDATE_NORM, "inferd_learning_update_norm", GAUGE, \
       "Norm of the newest update's change of the weights.") \
     X(UPDATES, "inferd_learning_updates_total", COUNTER, "Updates that were made durable.")

@@ -11,7 +11,9 @@ import threading
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+from support.daemon_fixture import wait_until  # noqa: E402
 from test_learning import IMAGES, LABELS, Service  # noqa: E402
 
 
@@ -160,6 +162,31 @@ class Manual(unittest.TestCase):
             self.assertEqual(service.predict(IMAGES[:8]), serving)
             # Once it is promoted the way there may go.
             self.assertGreater(min(row["generation"] for row in listing(service)["generations"]), base + 20)
+
+    def test_shadow(self):
+        """Live predictions are computed by the candidate too, compared and dropped; answers stay the same."""
+        with Service({"learning_rate": 0.2, "publish": "manual", "shadow_every": 1}) as service:
+            first = service.predict(IMAGES[:8])
+            for k in range(4):
+                teach(service, *poisoned(k))
+                self.assertEqual(service.predict(IMAGES[:8]), first)
+
+            def compared():
+                self.assertEqual(service.predict(IMAGES[:8]), first)
+                return listing(service)["candidate"].get("shadow", {"rows": 0})
+
+            self.assertTrue(wait_until(lambda: compared()["rows"] >= 64, 20))
+            told = compared()
+            self.assertGreater(told["difference"], 0.001)
+            self.assertGreater(told["other_class"], 0.05)
+            self.assertLessEqual(told["other_class"], 1)
+            page = service.daemon.get("/metrics").body.decode()
+            for name in ("shadow_rows_total", "shadow_difference", "shadow_disagreement"):
+                value = [line.split()[-1] for line in page.splitlines()
+                         if line.startswith("inferd_learning_%s{" % name)]
+                self.assertGreater(float(value[0]), 0, name)
+            self.assertEqual(service.call("POST", "/promote")[0], 200)
+            self.assertNotIn("candidate", listing(service))
 
     def test_policy_changes(self):
         """From manual to each: the candidate serves, on the record; and back: it serves on."""
