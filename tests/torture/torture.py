@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""torture.py BUILD [--kills N] [--updates N] [--seed S]: kill -9 at random moments while eight clients teach and
-eight ask, again and again.
+"""torture.py BUILD [--kills N] [--power N] [--updates N] [--seed S]: kill -9 at random moments while eight clients
+teach and eight ask, again and again; and the same with power cuts, on an ext4 that is shut down without a flush.
 
 Each update has an Idempotency-Key and is sent until it is acknowledged. In the end
   - every update has been applied exactly once: each key answers with one generation, and these are 2 .. N + 1;
@@ -24,9 +24,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+import power  # noqa: E402
 from daemon import Daemon  # noqa: E402
 
 LEARNERS, ASKERS = 8, 8
+PATIENCE_S = 30             # that one update is sent again and again
 CONFIG = {"training": {"learning_rate": 0.01, "optimiser": "momentum", "checkpoint_updates": 16}}
 
 
@@ -50,8 +52,9 @@ def lessons(count, chance):
 class Victim:
     """The daemon on one state directory, killed and started again; clients ask where it is now."""
 
-    def __init__(self, build, folder):
-        self.build, self.folder = build, pathlib.Path(folder)
+    def __init__(self, build, folder, disk=None):
+        self.build, self.folder, self.disk = build, pathlib.Path(folder), disk
+        self.state = (disk.path if disk else self.folder) / "state"
         shutil.copytree(ROOT / "examples/models/digits", self.folder / "models/digits")
         (self.folder / "models/digits/config.json").write_text(json.dumps(CONFIG))
         self.daemon, self.starts = None, 0
@@ -60,13 +63,20 @@ class Victim:
     def start(self):
         self.starts += 1
         self.daemon = Daemon(self.build, "--model-repository", self.folder / "models",
-                             "--state-dir", self.folder / "state", "--poll-interval-ms", 0)
+                             "--state-dir", self.state, "--poll-interval-ms", 0)
 
     def kill(self):
         process = self.daemon.process
+        if process.poll() is not None:
+            return
+        if self.disk:
+            self.disk.cut()
+            time.sleep(0.01)    # in which it may say what is not so
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
+        if self.disk:
+            self.disk.power_on()
 
     def post(self, path, body, headers=None, timeout=20):
         """(status, JSON); None when nobody answers."""
@@ -90,14 +100,17 @@ class Trial:
 
     def teach(self, part):
         for number in range(part, len(self.bodies), LEARNERS):
-            while True:
+            until = time.monotonic() + PATIENCE_S
+            while not self.over.is_set():
                 got = self.victim.post("/finetune", self.bodies[number], {"Idempotency-Key": f"update-{number}"})
                 if got is not None and got[0] == 200:
                     break
-                if got is not None and got[0] not in (404, 503):
+                if got is not None and got[0] not in (404, 503) or time.monotonic() > until:
                     self.complaints.append(f"update {number}: {got}")
                     return
                 time.sleep(0.02)
+            if self.over.is_set():
+                return
             self.saw(got[1]["parameters"]["generation"])
             self.generations[number] = got[1]["parameters"]["generation"]
 
@@ -138,7 +151,12 @@ class Trial:
             self.victim.kill()
             with self.lock:
                 seen = self.newest
-            self.victim.start()
+            try:
+                self.victim.start()
+            except RuntimeError as error:
+                self.complaints.append(f"after kill {killed + 1}: {error}")
+                self.over.set()
+                break
             self.check_kept(seen)
             killed += 1
             if killed % 25 == 0:
@@ -167,37 +185,65 @@ def replayed(build, folder, trial):
     return result
 
 
+def check(build, other, victim, run, killed):
+    """What must be so after the last kill."""
+    if run.complaints:
+        return [("nobody complains", False)]
+    victim.kill()
+    victim.start()
+    generation, weights = digest(victim)
+    count = len(run.bodies)
+    print(f"   {killed} {'power cuts' if victim.disk else 'kills'} while {count} updates were taught, "
+          f"{generation - 1} generations", flush=True)
+    once = sorted(run.generations.values()) == list(range(2, count + 2)) and generation == count + 1
+    again = [victim.post("/finetune", run.bodies[k], {"Idempotency-Key": f"update-{k}"})
+             for k in random.Random(run.seed).sample(range(count), min(50, count))]
+    remembered = all(got is not None and got[0] == 200 for got in again) and digest(victim) == (generation, weights)
+    victim.daemon.stop()
+    return [("nobody complains", run.complaints == []),
+            ("every update once", once),
+            ("keys are remembered", remembered),
+            ("the weights of an undisturbed daemon", replayed(build, other, run) == (generation, weights))]
+
+
+def trial(build, kills, n_updates, seed, disk=None):
+    """Returns (name, outcome) of each check."""
+    bodies = lessons(n_updates or 16 * kills + 64, random.Random(seed))
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        victim = Victim(build, folder, disk)
+        run = Trial(victim, bodies, seed)
+        try:
+            return check(build, other, victim, run, run.run(kills))
+        finally:
+            victim.kill()
+            for complaint in run.complaints[:5]:
+                print("   " + complaint)
+
+
+def power_trial(build, cuts, n_updates, seed):
+    with tempfile.TemporaryDirectory() as folder:
+        reason = power.why_not(folder)
+    if reason:
+        print(f"   power cuts are skipped: {reason}", flush=True)
+        return []
+    with tempfile.TemporaryDirectory() as folder, power.Disk(folder) as disk:
+        return [(name + ", power cuts", good) for name, good in trial(build, cuts, n_updates, seed, disk)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", nargs="?", default=ROOT / "build")
     parser.add_argument("--kills", type=int, default=int(os.environ.get("INFERD_TORTURE_KILLS", "300")))
+    parser.add_argument("--power", type=int, default=int(os.environ.get("INFERD_TORTURE_POWER", "8")))
     parser.add_argument("--updates", type=int)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("INFERD_TEST_SEED", time.time_ns() % 10**9)))
     arguments = parser.parse_args()
     print(f"INFERD_TEST_SEED={arguments.seed}", flush=True)
-    bodies = lessons(arguments.updates or 16 * arguments.kills + 64, random.Random(arguments.seed))
     checks = []
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
-        victim = Victim(arguments.build, folder)
-        trial = Trial(victim, bodies, arguments.seed)
-        killed = trial.run(arguments.kills)
-        victim.kill()
-        victim.start()
-        generation, weights = digest(victim)
-        print(f"   {killed} kills while {len(bodies)} updates were taught, {generation - 1} generations", flush=True)
-        checks.append(("nobody complains", trial.complaints == []))
-        checks.append(("every update once",
-                       sorted(trial.generations.values()) == list(range(2, len(bodies) + 2)) and
-                       generation == len(bodies) + 1))
-        again = [victim.post("/finetune", bodies[k], {"Idempotency-Key": f"update-{k}"})
-                 for k in random.Random(arguments.seed).sample(range(len(bodies)), min(50, len(bodies)))]
-        checks.append(("keys are remembered", all(got is not None and got[0] == 200 for got in again) and
-                       digest(victim) == (generation, weights)))
-        victim.daemon.stop()
-        checks.append(("the weights of an undisturbed daemon",
-                       replayed(arguments.build, other, trial) == (generation, weights)))
-    for complaint in trial.complaints[:5]:
-        print("   " + complaint)
+    if arguments.kills:
+        checks += trial(arguments.build, arguments.kills, arguments.updates, arguments.seed)
+    if arguments.power:
+        checks += power_trial(arguments.build, arguments.power, arguments.updates, arguments.seed)
     for name, good in checks:
         if not good:
             print(f"FAILED {name} (--seed {arguments.seed})")
