@@ -545,16 +545,29 @@ bool inferd_client_learn(struct inferd_client *client, const char *model, const 
     return good;
 }
 
-bool inferd_client_rollback(struct inferd_client *client, const char *model, const char *version,
-                            int64_t generation, const struct inferd_update *update,
-                            json_t **ret_answer, struct inferd_error *err)
+bool inferd_client_move(struct inferd_client *client, const char *model, const char *version,
+                        enum inferd_move move, const struct rollback_target *target,
+                        const struct inferd_update *update, json_t **ret_answer,
+                        struct inferd_error *err)
 {
+    static const char *const suffixes[] = {
+        [INFERD_ROLLBACK] = "/rollback", [INFERD_PROMOTE] = "/promote", [INFERD_LABEL] = "/label"};
     struct text body;
     bool good;
 
     text_init(&body);
-    text_printf(&body, "{\"generation\":%lld}", (long long)generation);
-    good = post_model(client, model, version, "/rollback", &body, update, ret_answer, err);
+    text_puts(&body, "{");
+    if (target->generation >= 0)
+        text_printf(&body, "\"generation\":%lld", (long long)target->generation);
+    if (target->time_ms >= 0)
+        text_printf(&body, "%s\"time_ms\":%lld", body.length > 1 ? "," : "",
+                    (long long)target->time_ms);
+    if (target->label[0] != '\0') {
+        text_puts(&body, body.length > 1 ? ",\"label\":" : "\"label\":");
+        text_json_string(&body, target->label, strlen(target->label));
+    }
+    text_puts(&body, "}");
+    good = post_model(client, model, version, suffixes[move], &body, update, ret_answer, err);
     text_free(&body);
     return good;
 }

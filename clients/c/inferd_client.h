@@ -78,10 +78,16 @@ bool inferd_client_learn(struct inferd_client *client, const char *model, const 
                          const struct learn_request *request, bool evaluate,
                          const struct inferd_update *update, json_t **ret_answer,
                          struct inferd_error *err);
-/* Back to an earlier generation. */
-bool inferd_client_rollback(struct inferd_client *client, const char *model, const char *version,
-                            int64_t generation, const struct inferd_update *update,
-                            json_t **ret_answer, struct inferd_error *err);
+/* What members of a target are said is sent: the server says which it wants. -1 or "" is not said. */
+enum inferd_move {
+    INFERD_ROLLBACK,     /* back to a generation, a label or what served at a time */
+    INFERD_PROMOTE,      /* a generation, or the newest, serves */
+    INFERD_LABEL,        /* a name for a generation, or the newest */
+};
+bool inferd_client_move(struct inferd_client *client, const char *model, const char *version,
+                        enum inferd_move move, const struct rollback_target *target,
+                        const struct inferd_update *update, json_t **ret_answer,
+                        struct inferd_error *err);
 /* What has been learnt, newest first. */
 bool inferd_client_generations(struct inferd_client *client, const char *model,
                                const char *version, json_t **ret_generations,

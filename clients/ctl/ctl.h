@@ -26,7 +26,7 @@ struct ctl {
     int n_targets;
     struct inferd_update update;
     double learning_rate;               /* NaN: not said */
-    int64_t to;                         /* generation, -1: not said */
+    struct rollback_target to;          /* of rollback, promote and label */
     const char *file;                   /* of export, NULL: standard output */
     bool binary, json;
     int concurrency;
@@ -52,6 +52,8 @@ enum ctl_exit ctl_finetune(struct ctl *ctl);
 enum ctl_exit ctl_evaluate(struct ctl *ctl);
 enum ctl_exit ctl_generations(struct ctl *ctl);
 enum ctl_exit ctl_rollback(struct ctl *ctl);
+enum ctl_exit ctl_promote(struct ctl *ctl);
+enum ctl_exit ctl_label(struct ctl *ctl);
 enum ctl_exit ctl_export(struct ctl *ctl);
 
 #endif

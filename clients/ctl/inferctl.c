@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum option_bit {
     TAKES_NONE = 0,
@@ -17,7 +18,7 @@ enum option_bit {
     TAKES_TARGET = 16, /* --target */
     TAKES_UPDATE = 32, /* --key, --if-match */
     TAKES_RATE = 64,
-    TAKES_TO = 128,
+    TAKES_TO = 128,    /* --to, --label, --time */
     TAKES_FILE = 256,
 };
 
@@ -41,6 +42,8 @@ static const struct command {
      "learn from labelled examples, durably"},
     {"generations", 1, 1, TAKES_OUTPUT, ctl_generations, "generations MODEL",
      "what has been learnt, newest first"},
+    {"label", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_label,
+     "label MODEL --label NAME [--to GENERATION]", "a name for a generation, the newest if not said"},
     {"load", 1, 1, TAKES_NONE, ctl_load, "load MODEL", "load, or load again"},
     {"metrics", 0, 0, TAKES_NONE, ctl_metrics, "metrics",
      "the server's numbers, as Prometheus reads them"},
@@ -48,10 +51,13 @@ static const struct command {
     {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
     {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_OUTPUT, ctl_predict,
      "predict MODEL --input NAME=VALUE... [--binary]", "send a prediction and print the answer"},
+    {"promote", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_promote,
+     "promote MODEL [--to GENERATION]", "what was learnt serves; the newest if not said"},
     {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
      "exit 0 if the server (the model) is ready, else 1"},
     {"rollback", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_rollback,
-     "rollback MODEL --to GENERATION", "back to an earlier generation"},
+     "rollback MODEL --to GENERATION | --label NAME | --time TIME",
+     "back to an earlier generation, or to what served at a time"},
     {"stats", 1, 1, TAKES_NONE, ctl_stats, "stats MODEL", "counts and times of a model"},
     {"unload", 1, 1, TAKES_NONE, ctl_unload, "unload MODEL", "stop serving a model"},
 };
@@ -76,7 +82,9 @@ static void print_help(void)
            "  --learning-rate R of this update\n"
            "  --key KEY         Idempotency-Key: the update is applied once for each\n"
            "  --if-match G      only if generation G is the newest\n"
-           "  --to G            generation to roll back to\n"
+           "  --to G            generation to roll back to, to promote or to label\n"
+           "  --label NAME      letters, digits, . _ -\n"
+           "  --time TIME       Unix milliseconds, or as in 2026-01-31T12:00:00Z\n"
            "  --file FILE       where export writes; standard output if not said\n"
            "  --binary          send and receive tensors as binary data\n"
            "  --output FORM     table (default) or json\n"
@@ -123,6 +131,26 @@ static bool parse_number(const char *text, double min, double max, double *ret_v
     return true;
 }
 
+static bool parse_time(const char *text, int64_t *ret_ms)
+{
+    struct tm utc = {0};
+    int length = 0;
+    double number;
+
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday,
+               &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &length) == 6 &&
+        length > 0 && text[length] == '\0') {
+        utc.tm_year -= 1900;
+        utc.tm_mon -= 1;
+        *ret_ms = (int64_t)timegm(&utc) * 1000;
+        return *ret_ms >= 0;
+    }
+    if (!parse_number(text, 0, 9e15, &number))
+        return false;
+    *ret_ms = (int64_t)number;
+    return true;
+}
+
 /* An option that has a value. Returns what is wrong with it, or NULL. */
 static const char *set_option(struct ctl *ctl, const char *name, const char *value)
 {
@@ -154,10 +182,17 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
     } else if (strcmp(name, "--learning-rate") == 0) {
         if (!parse_number(value, 1e-12, 1000, &ctl->learning_rate))
             return "expected a number above 0";
+    } else if (strcmp(name, "--label") == 0) {
+        if (value[0] == '\0' || strlen(value) > LEARN_LABEL_BYTES_MAX)
+            return "expected 1 to 64 letters, digits, '.', '_' or '-'";
+        snprintf(ctl->to.label, sizeof(ctl->to.label), "%s", value);
+    } else if (strcmp(name, "--time") == 0) {
+        if (!parse_time(value, &ctl->to.time_ms))
+            return "expected Unix milliseconds or 2026-01-31T12:00:00Z";
     } else if (strcmp(name, "--if-match") == 0 || strcmp(name, "--to") == 0) {
         if (!parse_number(value, 0, 9e15, &number) || number != (double)(int64_t)number)
             return "expected a generation";
-        *(name[2] == 't' ? &ctl->to : &ctl->update.if_match) = (int64_t)number;
+        *(name[2] == 't' ? &ctl->to.generation : &ctl->update.if_match) = (int64_t)number;
     } else if (strcmp(name, "--duration-s") == 0) {
         if (!parse_number(value, 0.001, 86400, &ctl->duration_s))
             return "expected seconds";
@@ -181,9 +216,11 @@ static const struct option {
     {"--if-match", true, TAKES_UPDATE},
     {"--input", true, TAKES_INPUT},
     {"--key", true, TAKES_UPDATE},
+    {"--label", true, TAKES_TO},
     {"--learning-rate", true, TAKES_RATE},
     {"--output", true, TAKES_OUTPUT},
     {"--target", true, TAKES_TARGET},
+    {"--time", true, TAKES_TO},
     {"--timeout-s", true, 0},
     {"--to", true, TAKES_TO},
     {"--url", true, 0},
@@ -287,7 +324,7 @@ int main(int argc, char **argv)
 {
     struct ctl ctl = {
         .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30,
-        .learning_rate = NAN, .to = -1};
+        .learning_rate = NAN, .to = {.generation = -1, .time_ms = -1}};
     struct line line = {0};
     const struct command *command;
     enum ctl_exit result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Commands of learning: finetune, evaluate, generations, rollback, export. */
+ * Commands of learning: finetune, evaluate, generations, rollback, promote, label, export. */
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/input.h"
 
@@ -119,17 +119,36 @@ enum ctl_exit ctl_generations(struct ctl *ctl)
     return CTL_OK;
 }
 
-enum ctl_exit ctl_rollback(struct ctl *ctl)
+static enum ctl_exit move(struct ctl *ctl, enum inferd_move move)
 {
     struct inferd_error err;
     json_t *answer;
 
-    if (ctl->to < 0)
-        return ctl_usage("rollback needs --to GENERATION");
-    if (!inferd_client_rollback(ctl->client, ctl->model, ctl->version, ctl->to, &ctl->update,
-                                &answer, &err))
+    if (!inferd_client_move(ctl->client, ctl->model, ctl->version, move, &ctl->to, &ctl->update,
+                            &answer, &err))
         return ctl_fail(&err);
     return show(ctl, answer);
+}
+
+enum ctl_exit ctl_rollback(struct ctl *ctl)
+{
+    if ((ctl->to.generation >= 0) + (ctl->to.time_ms >= 0) + (ctl->to.label[0] != '\0') != 1)
+        return ctl_usage("rollback needs one of --to GENERATION, --label NAME and --time TIME");
+    return move(ctl, INFERD_ROLLBACK);
+}
+
+enum ctl_exit ctl_promote(struct ctl *ctl)
+{
+    if (ctl->to.time_ms >= 0 || ctl->to.label[0] != '\0')
+        return ctl_usage("promote takes --to GENERATION alone");
+    return move(ctl, INFERD_PROMOTE);
+}
+
+enum ctl_exit ctl_label(struct ctl *ctl)
+{
+    if (ctl->to.time_ms >= 0 || ctl->to.label[0] == '\0')
+        return ctl_usage("label needs --label NAME, and takes --to GENERATION");
+    return move(ctl, INFERD_LABEL);
 }
 
 enum ctl_exit ctl_export(struct ctl *ctl)
