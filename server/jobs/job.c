@@ -59,6 +59,7 @@ struct job *job_create(const char *id, const char *path, struct job_request *req
     job->request = *request;
     *request = (struct job_request){0};
     atomic_init(&job->references, 1);
+    pthread_mutex_init(&job->saving, NULL);
     pthread_mutex_init(&job->lock, NULL);
     job->record.metric = job->record.serving_metric = NAN;
     return job;
@@ -75,6 +76,7 @@ void job_unref(struct job *job)
     if (job == NULL || atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) > 1)
         return;
     job_request_finish(&job->request);
+    pthread_mutex_destroy(&job->saving);
     pthread_mutex_destroy(&job->lock);
     free(job->trials);
     free(job->events);
@@ -163,8 +165,9 @@ static void put_own(const struct job *job, struct text *text)
     put_text(text, "body", digest_hex(&job->body, hex));
     text_puts(text, ",");
     put_text(text, "base", digest_hex(&job->record.base, hex));
-    text_printf(text, ",\"phase\":%d,\"epochs_done\":%" PRId64, (int)job->record.phase,
-                job->record.epochs_done);
+    text_printf(text, ",\"phase\":%d,\"epochs_done\":%" PRId64 ",\"cancel\":%s",
+                (int)job->record.phase, job->record.epochs_done,
+                atomic_load(&job->cancel) ? "true" : "false");
 }
 
 static void encode(const struct job *job, enum job_form form, struct text *text)

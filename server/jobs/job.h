@@ -80,6 +80,7 @@ struct job {
     atomic_bool cancel;            /* asked to end */
     atomic_bool pause;             /* the daemon stops: to be gone on with */
 
+    pthread_mutex_t saving;        /* one writes job.json at a time */
     pthread_mutex_t lock;          /* of all that follows */
     struct job_record record;
     struct job_trial *trials;

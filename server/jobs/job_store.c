@@ -82,6 +82,7 @@ bool job_save(struct job *job, struct problem *problem)
     int fd = -1;
     bool ok;
 
+    pthread_mutex_lock(&job->saving);
     text_init(&text);
     job_encode(job, JOB_FORM_OWN, &text);
     ok = path != NULL && !text.failed;
@@ -92,6 +93,7 @@ bool job_save(struct job *job, struct problem *problem)
         fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ok = (fd >= 0 && fsync(fd) == 0) || io_problem(problem, "the job cannot be kept");
     }
+    pthread_mutex_unlock(&job->saving);
     if (fd >= 0)
         close(fd);
     text_free(&text);
@@ -220,6 +222,7 @@ static bool take_record(struct job *job, const json_t *root)
         !take_digest(root, "base", &record->base))
         return false;
     record->phase = (enum job_phase)phase;
+    atomic_store(&job->cancel, json_is_true(json_object_get(root, "cancel")));
     record->created_ms = number(root, "created_ms");
     record->started_ms = number(root, "started_ms");
     record->finished_ms = number(root, "finished_ms");

@@ -280,6 +280,8 @@ static void delete(struct jobs *jobs, struct jobs_call *call, struct text *body,
         atomic_store(&job->cancel, true);
         if (waits)
             end_cancelled(job);
+        else
+            job_save(job, problem);
         job_encode(job, JOB_FORM_FULL, body);
     }
     job_unref(job);
@@ -391,6 +393,8 @@ static void take_found(void *arg, struct job *job, const char *name, const char 
     }
     if (job_state_is_final(job->record.state)) {
         job_tell_state(job);
+    } else if (atomic_load(&job->cancel)) {
+        end_cancelled(job);
     } else {
         job->record.state = JOB_QUEUED;
         job->record.restarts += job->record.phase > JOB_PHASE_WAITING;

@@ -99,6 +99,9 @@ class Service:
         assert wait_until(lambda: self.job(job)["state"] in states, seconds), self.job(job)
         return self.job(job)
 
+    def files(self, job):
+        return os.listdir(os.path.join(self.state, "jobs", job))
+
     def under_way(self, job, epochs=2):
         assert wait_until(lambda: self.job(job).get("progress", {}).get("epoch", 0) > epochs, 30), self.job(job)
 
@@ -159,7 +162,7 @@ class Jobs(unittest.TestCase):
             self.assertEqual(generation, 2)
             self.assertIn('inferd_jobs{state="done"} 1', service.daemon.get("/metrics").body.decode())
             # Only what it was is remembered.
-            self.assertEqual(os.listdir(os.path.join(service.state, "jobs", job)), ["job.json"])
+            self.assertTrue(wait_until(lambda: service.files(job) == ["job.json"], 10), service.files(job))
             # A second one goes on from there; after a restart all is as before.
             again = service.wait(service.train(epochs=2, learning_rate=1e-5))
             self.assertEqual(again["base_generation"], 2)
@@ -251,11 +254,19 @@ class Jobs(unittest.TestCase):
             self.assertEqual(service.wait(first)["state"], "cancelled")
             self.assertLess(time.monotonic() - begun, 2.0)
             self.assertEqual(service.generations(), [])
-            self.assertEqual(os.listdir(os.path.join(service.state, "jobs", first)), ["job.json"])
+            self.assertTrue(wait_until(lambda: service.files(first) == ["job.json"], 10), service.files(first))
             self.assertEqual(len(service.call("GET", "/v2/jobs?model=net&state=cancelled")[1]["jobs"]), 2)
             self.assertEqual(service.call("DELETE", "/v2/jobs/" + first)[1], {"id": first, "removed": True})
             self.assertEqual(service.call("GET", "/v2/jobs/" + first)[0], 404)
             self.assertFalse(os.path.exists(os.path.join(service.state, "jobs", first)))
+
+    def test_cancelled_stays_cancelled(self):
+        with Service() as service:
+            job = service.train(**LONG)
+            service.under_way(job, 0)
+            service.call("DELETE", "/v2/jobs/" + job)
+            service.restart(signal.SIGKILL)
+            self.assertEqual(service.wait(job)["state"], "cancelled")
 
     def test_bounds(self):
         with Service("--jobs-running-max", "1", "--jobs-queued-max", "2", "--jobs-kept-max", "2") as service:

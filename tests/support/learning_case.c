@@ -279,3 +279,33 @@ enum storage_status toy_checkpoint(const struct storage_dir *dir, struct journal
     point(toy);
     return status == STORAGE_OK ? checkpoint_write(dir, &note, toy->tensors, 3, NULL, fault) : status;
 }
+
+void toy_train(struct toy *toy, uint64_t generation)
+{
+    uint64_t fail_at = toy->fail_at;
+
+    toy_init(toy);
+    toy->fail_at = fail_at;
+    memset(toy->weights, (int)(100 + generation), sizeof(toy->weights));
+    toy->steps = 1000;
+}
+
+enum storage_status toy_adopt(const struct storage_dir *dir, struct journal *journal, struct toy *toy,
+                              uint64_t since, struct storage_fault *fault)
+{
+    struct recovery_trainer trainer = toy_trainer(toy);
+    struct journal_row row = {.generation = journal_last(journal) + 1, .kind = JOURNAL_TRAIN,
+                              .first = since};
+    struct checkpoint_note note = {.generation = row.generation, .base = toy_base(), .trainer = ""};
+    enum storage_status status;
+
+    toy_train(toy, row.generation);
+    status = recovery_reapply(dir, journal, &trainer, since, fault);
+    memcpy(note.identity, journal_identity(journal), sizeof(note.identity));
+    if (status == STORAGE_OK)
+        status = journal_chain(journal, row.generation - 1, &note.chain, fault);
+    row.state = toy_state(toy);
+    if (status == STORAGE_OK)
+        status = trained_write(dir, &note, toy->tensors, 3, fault);
+    return status == STORAGE_OK ? journal_append(journal, &row, 1, fault) : status;
+}

@@ -2,7 +2,11 @@
  * Going back: rollback, rewind, erasure, what retention keeps, and random histories of it all. */
 #include "config.h"
 
+#include "server/learning/history.h"
 #include "tests/server/learning/recovery_case.h"
+
+#include <stdlib.h>
+#include <sys/uio.h>
 
 START_TEST(rollback_goes_back_and_on)
 {
@@ -190,9 +194,41 @@ START_TEST(retention_keeps_ways_back)
 END_TEST
 
 /* Random histories: every jump, checkpoints and pruning anywhere, against a model of its own. */
+/* Whether the newest state has grown out of that of the generation. */
+static bool history_leads(uint64_t generation)
+{
+    struct history_jumps jumps;
+    struct history path, part;
+    bool leads;
+
+    ASSERT_OK(history_collect(journal, &jumps, err));
+    ASSERT_OK(history_to(&jumps, journal_last(journal), &path, err));
+    ASSERT_OK(history_to(&jumps, generation, &part, err));
+    leads = history_begins(&path, &part);
+    history_finish(&path);
+    history_finish(&part);
+    history_jumps_finish(&jumps);
+    return leads;
+}
+
+static enum storage_status storage_file_copy(const struct storage_dir *from, const char *name,
+                                             const char *to, struct storage_fault *fault)
+{
+    unsigned char *data;
+    size_t bytes;
+    enum storage_status status = storage_file_read(from, name, READ_MAX, &data, &bytes, fault);
+
+    if (status != STORAGE_OK)
+        return status;
+    status = storage_file_write(from, to, &(struct iovec){data, bytes}, 1, fault);
+    free(data);
+    return status;
+}
+
 START_TEST(random_histories)
 {
     uint64_t seed = test_seed();
+    int adopted = 0;
 
     for (int round = 0; round < 30 * test_scale(); round++) {
         struct recovery_trainer trainer = toy_trainer(&toy);
@@ -223,6 +259,16 @@ START_TEST(random_histories)
                 ck_assert_int_eq(fault.status, STORAGE_NOT_FOUND);
                 toy = states[last];
                 continue;
+            } else if (dice == 4) {
+                bool known = history_leads(target);
+
+                if (toy_adopt(&dir, journal, &toy, target, &fault) != STORAGE_OK) {
+                    ck_assert_int_eq(fault.status, STORAGE_NOT_FOUND);
+                    ck_assert(!known);
+                    toy = states[last];
+                    continue;
+                }
+                adopted++;
             } else if (dice == 1) {
                 checkpoint();
                 continue;
@@ -243,6 +289,110 @@ START_TEST(random_histories)
         assert_ready(47);
         assert_oracle(&states[47]);
     }
+    ck_assert_int_gt(adopted, 0);
+}
+END_TEST
+
+START_TEST(adopted_state_is_kept_and_left)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 6};
+    struct journal_row row = {.generation = 14, .kind = JOURNAL_ROLLBACK, .first = 6};
+    struct toy model;
+    uint64_t from;
+
+    learn(4);
+    checkpoint();
+    learn(9);
+    /* The job began at 5; 6 to 9 have come since. */
+    ASSERT_OK(toy_adopt(&dir, journal, &toy, 5, err));
+    toy_train(&model, 10);
+    oracle(&model, 6, 9);
+    assert_oracle(&model);
+    ASSERT_OK(recovery_root(journal, &from, err));
+    ck_assert_uint_eq(from, 10);
+    learn(13);
+    oracle(&model, 11, 13);
+    /* Without a checkpoint behind it, from its own file. */
+    restart();
+    assert_ready(13);
+    assert_oracle(&model);
+    ck_assert_uint_eq(found.checkpoint, 10);
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ck_assert(storage_file_exists(&dir, "trained-00000000000000000010.safetensors"));
+    ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000004.safetensors"));
+    /* Back to before the job, and forward to behind it. */
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_init(&model);
+    oracle(&model, 1, 6);
+    assert_oracle(&model);
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    restart();
+    assert_ready(14);
+    assert_oracle(&model);
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    goal.to = 12;
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    toy_train(&model, 10);
+    oracle(&model, 6, 9);
+    oracle(&model, 11, 12);
+    assert_oracle(&model);
+}
+END_TEST
+
+START_TEST(adopted_state_that_is_damaged_is_named)
+{
+    learn(3);
+    ASSERT_OK(toy_adopt(&dir, journal, &toy, 2, err));
+    learn(6);
+    learning_damage(&dir, "trained-00000000000000000004.safetensors");
+    restart();
+    ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
+    ck_assert_str_eq(found.faults[0].file, "trained-00000000000000000004.safetensors");
+}
+END_TEST
+
+START_TEST(a_job_from_what_was_left_is_refused)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct recovery_goal goal = {.to = 3};
+    struct journal_row row = {.generation = 7, .kind = JOURNAL_ROLLBACK, .first = 3};
+    struct storage_fault fault = {0};
+
+    learn(6);
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
+    row.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    ck_assert_int_eq(toy_adopt(&dir, journal, &toy, 5, &fault), STORAGE_NOT_FOUND);
+    ck_assert_uint_eq(journal_last(journal), 7);
+    ck_assert(!storage_file_exists(&dir, "trained-00000000000000000008.safetensors"));
+}
+END_TEST
+
+START_TEST(leftovers_and_old_outcomes_go)
+{
+    options.generations_min = 2;
+    restart();
+    learn(2);
+    ASSERT_OK(toy_adopt(&dir, journal, &toy, 2, err));
+    ASSERT_OK(storage_file_copy(&dir, "trained-00000000000000000003.safetensors",
+                                "trained-00000000000000000099.safetensors", err));
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ck_assert(!storage_file_exists(&dir, "trained-00000000000000000099.safetensors"));
+    ck_assert(storage_file_exists(&dir, "trained-00000000000000000003.safetensors"));
+    for (uint64_t g = 5; g <= 12; g++) {
+        learn(g);
+        checkpoint();
+        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    }
+    ck_assert_uint_gt(journal_floor(journal), 3);
+    ck_assert(!storage_file_exists(&dir, "trained-00000000000000000003.safetensors"));
+    restart();
+    assert_ready(12);
 }
 END_TEST
 
@@ -258,6 +408,10 @@ Suite *make_suite(void)
     tcase_add_test(tc, rewind_leaves_a_range_out);
     tcase_add_test(tc, erasure_rebuilds_without);
     tcase_add_test(tc, retention_keeps_ways_back);
+    tcase_add_test(tc, adopted_state_is_kept_and_left);
+    tcase_add_test(tc, adopted_state_that_is_damaged_is_named);
+    tcase_add_test(tc, a_job_from_what_was_left_is_refused);
+    tcase_add_test(tc, leftovers_and_old_outcomes_go);
     tcase_add_test(tc, random_histories);
     suite_add_tcase(suite, tc);
     return suite;

@@ -2,7 +2,7 @@
  * Every file-system call of a fixed life of a learning model fails once, and from there on, in every
  * way a disk and a kernel have: killed before it, power cut before it, EIO, ENOSPC, EINTR, half of a
  * read or write, a sync whose data is lost. The life: updates alone and in groups, checkpoints with
- * pruning, the log folded in, an erasure. It begins with a recovery, so that recovery's calls fail as
+ * pruning, the log folded in, an erasure, a training job's outcome. It begins with a recovery, so that recovery's calls fail as
  * well, from nothing and from what a crash left. After the fault: no acknowledged update lost, none
  * twice, no half one, weights equal to those of an uninterrupted life, and nothing taken back that a
  * recovery has shown. */
@@ -23,13 +23,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_MAX = 1 << 20, LAST = 14, ERASURE = 11, VIOLATION = 2, PATH_BYTES = 96 };
+enum { READ_MAX = 1 << 20, LAST = 17, ERASURE = 11, JOB = 12,
+       ADOPTION = 15, VIOLATION = 2, PATH_BYTES = 96 };
 
 static const char erased_id[] = "p7-0";
 
 /* ---- the life ---- */
 
-enum act { UPDATE, GROUP, CHECKPOINT, TIDY, ERASE };
+enum act { UPDATE, GROUP, CHECKPOINT, TIDY, ERASE, ADOPT };
 
 static const struct {
     enum act act;
@@ -37,7 +38,8 @@ static const struct {
 } life[] = {
     {UPDATE, 1}, {UPDATE, 2},     {GROUP, 5},  {CHECKPOINT, 5}, {UPDATE, 6},  {CHECKPOINT, 6},
     {TIDY, 6},   {UPDATE, 7},     {UPDATE, 8}, {CHECKPOINT, 8}, {GROUP, 10},  {ERASE, ERASURE},
-    {TIDY, ERASURE}, {CHECKPOINT, ERASURE}, {UPDATE, 12}, {CHECKPOINT, 12}, {GROUP, LAST},
+    {TIDY, ERASURE}, {CHECKPOINT, ERASURE}, {UPDATE, JOB}, {CHECKPOINT, JOB}, {GROUP, 14},
+    {ADOPT, ADOPTION}, {UPDATE, 16}, {CHECKPOINT, 16}, {UPDATE, LAST},
 };
 
 static struct digest oracle[LAST + 1];
@@ -56,6 +58,12 @@ static void make_oracle(void)
             for (uint64_t h = 1; h < ERASURE; h++) {
                 toy_update_make(&update, h);
                 update.examples[0].erased = h == 7;
+                toy_apply(&toy, &update.row);
+            }
+        } else if (g == ADOPTION) {
+            toy_train(&toy, ADOPTION);
+            for (uint64_t h = JOB + 1; h < ADOPTION; h++) {
+                toy_update_make(&update, h);
                 toy_apply(&toy, &update.row);
             }
         } else {
@@ -156,6 +164,21 @@ static bool erase(struct body *body)
     return true;
 }
 
+static bool adopt(struct body *body)
+{
+    struct toy before = body->toy;
+
+    if (journal_last(body->journal) >= ADOPTION)
+        return true;
+    if (toy_adopt(&body->dir, body->journal, &body->toy, JOB, NULL) == STORAGE_OK) {
+        tell(body, ADOPTION);
+        return true;
+    }
+    /* A file that could not be written latches nothing, but no row has come of it. */
+    body->toy = before;
+    return journal_state(body->journal, NULL) == STORAGE_OK ? false : stop_latched(body);
+}
+
 /* Lives from where the journal stands to the end; false when a fault has stopped it. */
 static bool live(struct body *body)
 {
@@ -167,6 +190,8 @@ static bool live(struct body *body)
             goes_on = append(body, life[i].to);
         else if (life[i].act == ERASE)
             goes_on = erase(body);
+        else if (life[i].act == ADOPT)
+            goes_on = adopt(body);
         else if (last == life[i].to && life[i].act == TIDY)
             goes_on = journal_tidy(body->journal, true, NULL) == STORAGE_OK;
         /* A checkpoint that fails costs nothing; its pruning may latch, which the next append says. */
@@ -348,6 +373,8 @@ static void make_start(char start[PATH_BYTES], uint64_t generation)
             ck_assert(append(&body, life[i].to));
         else if (life[i].act == ERASE)
             ck_assert(erase(&body));
+        else if (life[i].act == ADOPT)
+            ck_assert(adopt(&body));
         else if (life[i].act == CHECKPOINT) {
             ASSERT_OK(toy_checkpoint(&body.dir, body.journal, &body.toy, err));
             ASSERT_OK(recovery_prune(&body.dir, body.journal, UINT64_MAX, 0, err));
