@@ -572,6 +572,39 @@ bool inferd_client_move(struct inferd_client *client, const char *model, const c
     return good;
 }
 
+bool inferd_client_rewind(struct inferd_client *client, const char *model, const char *version,
+                          int64_t first, int64_t last, const struct inferd_update *update,
+                          json_t **ret_answer, struct inferd_error *err)
+{
+    struct text body;
+    bool good;
+
+    text_init(&body);
+    text_printf(&body, "{\"first\":%lld,\"last\":%lld}", (long long)first, (long long)last);
+    good = post_model(client, model, version, "/rewind", &body, update, ret_answer, err);
+    text_free(&body);
+    return good;
+}
+
+bool inferd_client_erase(struct inferd_client *client, const char *model, const char *version,
+                         const struct learn_place *places, size_t n_places,
+                         const struct inferd_update *update, json_t **ret_answer,
+                         struct inferd_error *err)
+{
+    struct text body;
+    bool good;
+
+    text_init(&body);
+    text_puts(&body, "{\"examples\":[");
+    for (size_t i = 0; i < n_places; i++)
+        text_printf(&body, "%s{\"generation\":%lld,\"row\":%lld}", i > 0 ? "," : "",
+                    (long long)places[i].generation, (long long)places[i].row);
+    text_puts(&body, "]}");
+    good = post_model(client, model, version, "/erase", &body, update, ret_answer, err);
+    text_free(&body);
+    return good;
+}
+
 bool inferd_client_generations(struct inferd_client *client, const char *model,
                                const char *version, json_t **ret_generations,
                                struct inferd_error *err)

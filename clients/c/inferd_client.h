@@ -88,6 +88,15 @@ bool inferd_client_move(struct inferd_client *client, const char *model, const c
                         enum inferd_move move, const struct rollback_target *target,
                         const struct inferd_update *update, json_t **ret_answer,
                         struct inferd_error *err);
+/* As if generations first..last had never been learnt. */
+bool inferd_client_rewind(struct inferd_client *client, const char *model, const char *version,
+                          int64_t first, int64_t last, const struct inferd_update *update,
+                          json_t **ret_answer, struct inferd_error *err);
+/* As if those examples had never been learnt, and out of every file. */
+bool inferd_client_erase(struct inferd_client *client, const char *model, const char *version,
+                         const struct learn_place *places, size_t n_places,
+                         const struct inferd_update *update, json_t **ret_answer,
+                         struct inferd_error *err);
 /* What has been learnt, newest first. */
 bool inferd_client_generations(struct inferd_client *client, const char *model,
                                const char *version, json_t **ret_generations,

@@ -13,7 +13,7 @@ enum ctl_exit {
     CTL_UNREACHABLE = 3, /* no answer */
 };
 
-enum { CTL_INPUTS_MAX = 64, CTL_ARGUMENTS_MAX = 2 };
+enum { CTL_INPUTS_MAX = 64, CTL_ARGUMENTS_MAX = 2, CTL_EXAMPLES_MAX = 1000 };
 
 /* What the command line said. */
 struct ctl {
@@ -27,6 +27,9 @@ struct ctl {
     struct inferd_update update;
     double learning_rate;               /* NaN: not said */
     struct rollback_target to;          /* of rollback, promote and label */
+    int64_t first, last;                /* generations, -1: not said */
+    struct learn_place examples[CTL_EXAMPLES_MAX];
+    size_t n_examples;
     const char *file;                   /* of export, NULL: standard output */
     bool binary, json;
     int concurrency;
@@ -54,6 +57,8 @@ enum ctl_exit ctl_generations(struct ctl *ctl);
 enum ctl_exit ctl_rollback(struct ctl *ctl);
 enum ctl_exit ctl_promote(struct ctl *ctl);
 enum ctl_exit ctl_label(struct ctl *ctl);
+enum ctl_exit ctl_rewind(struct ctl *ctl);
+enum ctl_exit ctl_erase(struct ctl *ctl);
 enum ctl_exit ctl_export(struct ctl *ctl);
 
 #endif

@@ -2,6 +2,7 @@
  * inferctl: asks a server over HTTP. It reads the command line, finds the command, and runs it. */
 #include "clients/ctl/ctl.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ enum option_bit {
     TAKES_RATE = 64,
     TAKES_TO = 128,    /* --to, --label, --time */
     TAKES_FILE = 256,
+    TAKES_RANGE = 1 << 16, /* --first, --last */
+    TAKES_EXAMPLES = 1 << 17,
 };
 
 static const struct command {
@@ -32,6 +35,8 @@ static const struct command {
     {"bench", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_LOAD, ctl_bench,
      "bench MODEL [--concurrency N] [--duration-s S] [--input ...] [--binary]",
      "send predictions and measure them (zeros without --input)"},
+    {"erase", 1, 1, TAKES_EXAMPLES | TAKES_UPDATE | TAKES_OUTPUT, ctl_erase,
+     "erase MODEL --example GENERATION.ROW...", "forget examples, in the weights and in every file"},
     {"evaluate", 1, 1, TAKES_INPUT | TAKES_TARGET | TAKES_OUTPUT, ctl_evaluate,
      "evaluate MODEL --input NAME=VALUE... --target NAME=VALUE...",
      "loss and metrics of what is served, on labelled examples"},
@@ -55,6 +60,8 @@ static const struct command {
      "promote MODEL [--to GENERATION]", "what was learnt serves; the newest if not said"},
     {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
      "exit 0 if the server (the model) is ready, else 1"},
+    {"rewind", 1, 1, TAKES_RANGE | TAKES_UPDATE | TAKES_OUTPUT, ctl_rewind,
+     "rewind MODEL --first GENERATION [--last GENERATION]", "as if those updates had never been"},
     {"rollback", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_rollback,
      "rollback MODEL --to GENERATION | --label NAME | --time TIME",
      "back to an earlier generation, or to what served at a time"},
@@ -85,6 +92,8 @@ static void print_help(void)
            "  --to G            generation to roll back to, to promote or to label\n"
            "  --label NAME      letters, digits, . _ -\n"
            "  --time TIME       Unix milliseconds, or as in 2026-01-31T12:00:00Z\n"
+           "  --first G, --last G           updates that rewind leaves out; one if --last is not said\n"
+           "  --example G.ROW   of the update that led to generation G, that row; may be repeated\n"
            "  --file FILE       where export writes; standard output if not said\n"
            "  --binary          send and receive tensors as binary data\n"
            "  --output FORM     table (default) or json\n"
@@ -118,6 +127,20 @@ enum ctl_exit ctl_print_json(json_t *json)
     putchar('\n');
     json_decref(json);
     return CTL_OK;
+}
+
+/* "42.0" */
+static bool add_example(struct ctl *ctl, const char *value)
+{
+    struct learn_place place;
+    int end = 0;
+
+    if (ctl->n_examples == CTL_EXAMPLES_MAX || strspn(value, "0123456789.") != strlen(value) ||
+        sscanf(value, "%15" SCNd64 ".%15" SCNd64 "%n", &place.generation, &place.row, &end) != 2 ||
+        value[end] != '\0')
+        return false;
+    ctl->examples[ctl->n_examples++] = place;
+    return true;
 }
 
 static bool parse_number(const char *text, double min, double max, double *ret_value)
@@ -189,10 +212,17 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
     } else if (strcmp(name, "--time") == 0) {
         if (!parse_time(value, &ctl->to.time_ms))
             return "expected Unix milliseconds or 2026-01-31T12:00:00Z";
-    } else if (strcmp(name, "--if-match") == 0 || strcmp(name, "--to") == 0) {
+    } else if (strcmp(name, "--if-match") == 0 || strcmp(name, "--to") == 0 ||
+               strcmp(name, "--first") == 0 || strcmp(name, "--last") == 0) {
         if (!parse_number(value, 0, 9e15, &number) || number != (double)(int64_t)number)
             return "expected a generation";
-        *(name[2] == 't' ? &ctl->to.generation : &ctl->update.if_match) = (int64_t)number;
+        *(name[2] == 't'   ? &ctl->to.generation
+          : name[2] == 'f' ? &ctl->first
+          : name[2] == 'l' ? &ctl->last
+                           : &ctl->update.if_match) = (int64_t)number;
+    } else if (strcmp(name, "--example") == 0) {
+        if (!add_example(ctl, value))
+            return "expected GENERATION.ROW, as in 42.0; at most 1000 of them";
     } else if (strcmp(name, "--duration-s") == 0) {
         if (!parse_number(value, 0.001, 86400, &ctl->duration_s))
             return "expected seconds";
@@ -212,11 +242,14 @@ static const struct option {
     {"--binary", false, TAKES_BINARY},
     {"--concurrency", true, TAKES_LOAD},
     {"--duration-s", true, TAKES_LOAD},
+    {"--example", true, TAKES_EXAMPLES},
     {"--file", true, TAKES_FILE},
+    {"--first", true, TAKES_RANGE},
     {"--if-match", true, TAKES_UPDATE},
     {"--input", true, TAKES_INPUT},
     {"--key", true, TAKES_UPDATE},
     {"--label", true, TAKES_TO},
+    {"--last", true, TAKES_RANGE},
     {"--learning-rate", true, TAKES_RATE},
     {"--output", true, TAKES_OUTPUT},
     {"--target", true, TAKES_TARGET},
@@ -324,7 +357,7 @@ int main(int argc, char **argv)
 {
     struct ctl ctl = {
         .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30,
-        .learning_rate = NAN, .to = {.generation = -1, .time_ms = -1}};
+        .learning_rate = NAN, .to = {.generation = -1, .time_ms = -1}, .first = -1, .last = -1};
     struct line line = {0};
     const struct command *command;
     enum ctl_exit result;

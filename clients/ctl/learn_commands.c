@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Commands of learning: finetune, evaluate, generations, rollback, promote, label, export. */
+ * Commands of learning: finetune, evaluate, generations, rollback, rewind, erase, promote, label, export. */
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/input.h"
 
@@ -27,6 +27,10 @@ static void print_learnt(const json_t *answer)
             printf(", %s %.6g", name, json_number_value(value));
     }
     fputs(json_is_true(json_object_get(parameters, "durable")) ? ", durable" : "", stdout);
+    if (json_is_false(json_object_get(parameters, "complete")))
+        fputs(", but what updates that are no longer kept taught stays", stdout);
+    if (json_is_false(json_object_get(parameters, "published")))
+        fputs(", not seen by predictions yet", stdout);
     puts(json_is_true(json_object_get(parameters, "replayed")) ? ", applied before" : "");
 }
 
@@ -149,6 +153,32 @@ enum ctl_exit ctl_label(struct ctl *ctl)
     if (ctl->to.time_ms >= 0 || ctl->to.label[0] == '\0')
         return ctl_usage("label needs --label NAME, and takes --to GENERATION");
     return move(ctl, INFERD_LABEL);
+}
+
+enum ctl_exit ctl_rewind(struct ctl *ctl)
+{
+    struct inferd_error err;
+    json_t *answer;
+
+    if (ctl->first < 0)
+        return ctl_usage("rewind needs --first GENERATION");
+    if (!inferd_client_rewind(ctl->client, ctl->model, ctl->version, ctl->first,
+                              ctl->last >= 0 ? ctl->last : ctl->first, &ctl->update, &answer, &err))
+        return ctl_fail(&err);
+    return show(ctl, answer);
+}
+
+enum ctl_exit ctl_erase(struct ctl *ctl)
+{
+    struct inferd_error err;
+    json_t *answer;
+
+    if (ctl->n_examples == 0)
+        return ctl_usage("erase needs --example GENERATION.ROW");
+    if (!inferd_client_erase(ctl->client, ctl->model, ctl->version, ctl->examples, ctl->n_examples,
+                             &ctl->update, &answer, &err))
+        return ctl_fail(&err);
+    return show(ctl, answer);
 }
 
 enum ctl_exit ctl_export(struct ctl *ctl)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -324,6 +325,35 @@ class Replay(unittest.TestCase):
         self.assertGreater(kept, forgot + 0.1)
         self.assertGreater(kept, 0.8)
         self.assertGreater(new_too, new - 0.1)
+
+
+class Inferctl(unittest.TestCase):
+    def test_going_back(self):
+        program = os.path.join(os.path.dirname(os.environ.get("INFERD", "./inferd")), "inferctl")
+        with Service({"learning_rate": 0.05}) as service:
+            def ctl(*arguments, code=0):
+                done = subprocess.run([program, "--url", "http://%s:%d" % service.daemon.address, *arguments],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, code, done)
+                return done.stdout + done.stderr
+
+            values = []
+            for k in range(4):
+                service.teach(IMAGES[k:k + 1], LABELS[k:k + 1])
+                values.append(service.predict(IMAGES[:4])[0])
+            self.assertRegex(ctl("rewind", "digits", "--first", "5"), "^generation 6, 0 examples, durable\n$")
+            self.assertEqual(service.predict(IMAGES[:4])[0], values[2])
+            self.assertRegex(ctl("rewind", "digits", "--first", "3", "--last", "4", "--key", "k"), "^generation 7, ")
+            self.assertIn("applied before", ctl("rewind", "digits", "--first", "3", "--last", "4", "--key", "k"))
+            self.assertEqual(service.predict(IMAGES[:4])[0], values[0])
+            answer = json.loads(ctl("erase", "digits", "--example", "2.0", "--output", "json"))
+            self.assertEqual((answer["examples"], answer["parameters"]["generation"]), (1, 8))
+            for line in (["rewind", "digits"], ["erase", "digits"], ["erase", "digits", "--example", "2"],
+                         ["erase", "digits", "--example", "2.0x"], ["erase", "digits", "--example", "2.-1"],
+                         ["rewind", "digits", "--first", "x"], ["rewind", "digits", "--to", "2"]):
+                ctl(*line, code=2)
+            self.assertIn("no generation 99", ctl("rewind", "digits", "--first", "99", code=1))
+            self.assertIn("keeps no row 7", ctl("erase", "digits", "--example", "2.7", code=1))
 
 
 if __name__ == "__main__":
