@@ -233,6 +233,10 @@ static enum engine_status find_binding(struct runner *runner, const struct plan 
             return ENGINE_OK;
         }
     }
+    /* Scratch memory is there for each of the plan's threads. */
+    if (pool_threads(runner->pool) > plan->threads)
+        return engine_error_set(err, ENGINE_BAD_INPUT, "a plan for %d threads cannot run on %d",
+                                plan->threads, pool_threads(runner->pool));
     status = grow_block(runner, plan->arena_bytes, err);
     if (status == ENGINE_OK)
         status = bind(runner, plan, &made, err);
@@ -364,7 +368,7 @@ enum engine_status runner_run(struct runner *runner, struct plan *plan, struct w
                               const struct tensor *inputs, struct tensor *outputs,
                               struct engine_error *err)
 {
-    struct binding *binding;
+    struct binding *binding = NULL;
     enum engine_status status = find_binding(runner, plan, &binding, err);
     const struct bound_step *step, *end;
 

@@ -18,6 +18,7 @@ struct buffer {
 /* Arrays of `n_tensors` each; buffers[i] is the memory of inputs[i] or, split, of outputs[i]. */
 struct worker {
     struct runner *runner;
+    int threads;                         /* of its pool: plans have scratch memory for each */
     size_t output_bytes_max;
     int n_tensors;
     struct tensor *inputs, *outputs, *views;
@@ -39,6 +40,7 @@ struct worker *worker_create(struct pool *pool, size_t output_bytes_max)
     if (worker == NULL)
         return NULL;
     worker->output_bytes_max = output_bytes_max;
+    worker->threads = pool_threads(pool);
     worker->runner = runner_create(pool);
     if (worker->runner == NULL) {
         free(worker);
@@ -137,7 +139,7 @@ static bool run_once(struct worker *worker, struct model_entry *entry, struct we
 
     for (int i = 0; i < entry->n_inputs; i++)
         worker->shapes[i] = inputs[i].shape;
-    plan = model_plan(entry->model, worker->shapes, 1, err);
+    plan = model_plan(entry->model, worker->shapes, worker->threads, err);
     if (plan == NULL)
         return false;
     start_ns = clock_now_ns();

@@ -166,6 +166,29 @@ START_TEST(wrong_inputs_are_refused_by_name)
 }
 END_TEST
 
+START_TEST(a_plan_for_fewer_threads_is_refused)
+{
+    struct bench bench = bench_for(network);
+    struct tensor in = op_case_tensor(bench.arena, "f32[1,3] 1 2 3"), out;
+    struct pool *pool = pool_create(2, 0);
+    struct runner *runner = runner_create(pool);
+    struct plan *plan = plan_for(&bench, &in);
+    struct engine_error err = {0};
+
+    ck_assert_int_eq(runner_run(runner, plan, bench.weights, &in, &out, &err), ENGINE_BAD_INPUT);
+    ck_assert_str_eq(err.text, "a plan for 1 threads cannot run on 2");
+    plan_unref(plan);
+    err.status = ENGINE_OK;
+    plan = model_plan(bench.model, &in.shape, 2, &err);
+    ck_assert_int_eq(runner_run(runner, plan, bench.weights, &in, &out, &err), ENGINE_OK);
+    ck_assert_int_eq(runner_run(bench.runner, plan, bench.weights, &in, &out, &err), ENGINE_OK);
+    plan_unref(plan);
+    runner_destroy(runner);
+    pool_destroy(pool);
+    bench_finish(&bench);
+}
+END_TEST
+
 START_TEST(data_at_odd_addresses_are_taken)
 {
     struct bench bench = bench_for(network);
@@ -314,6 +337,7 @@ Suite *make_suite(void)
                         (int)(sizeof(aliases) / sizeof(aliases[0])));
     tcase_add_test(tc, second_run_takes_no_memory_and_gives_the_same_bits);
     tcase_add_test(tc, wrong_inputs_are_refused_by_name);
+    tcase_add_test(tc, a_plan_for_fewer_threads_is_refused);
     tcase_add_test(tc, data_at_odd_addresses_are_taken);
     tcase_add_test(tc, more_plans_than_bindings);
     tcase_add_test(tc, new_generation_reruns_what_it_reaches);
