@@ -26,6 +26,7 @@ struct infer_request {
     struct wire_tensor *inputs;
     struct requested_output *outputs;
     bool binary_output_default;
+    bool log;                   /* parameters.log: keep it until its label comes */
     int64_t timeout_us;         /* parameters.timeout; 0: none */
     int64_t priority;           /* parameters.priority; 0: default */
     void *memory;               /* owner of all of the above */
@@ -48,6 +49,7 @@ struct infer_response {
     const char *model_name, *model_version;
     const char *id;             /* NULL: left out */
     int64_t generation;         /* parameters.generation; -1: left out */
+    int logged;                 /* parameters.logged, next to the generation; -1: left out */
     int n_outputs;
     const struct wire_tensor *outputs;
     const int *binary;          /* for each output: 1 binary; NULL: none is */

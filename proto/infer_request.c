@@ -98,7 +98,8 @@ static bool decode_parameters(json_t *root, struct infer_request *request, struc
            json_field_int(parameters, "parameters.", "priority", FIELD_OPTIONAL, 0, INT64_MAX,
                           &request->priority, problem) &&
            json_field_bool(parameters, "parameters.", "binary_data_output", FIELD_OPTIONAL,
-                           &request->binary_output_default, problem);
+                           &request->binary_output_default, problem) &&
+           json_field_bool(parameters, "parameters.", "log", FIELD_OPTIONAL, &request->log, problem);
 }
 
 static bool decode_root(struct infer_source *source, const struct wire_limits *limits,
@@ -288,7 +289,8 @@ static void encode_parameters(const struct infer_request *request, struct text *
 {
     const char *separator = "";
 
-    if (request->timeout_us == 0 && request->priority == 0 && !request->binary_output_default)
+    if (request->timeout_us == 0 && request->priority == 0 && !request->binary_output_default &&
+        !request->log)
         return;
     text_puts(text, "\"parameters\":{");
     if (request->timeout_us != 0) {
@@ -299,8 +301,12 @@ static void encode_parameters(const struct infer_request *request, struct text *
         text_printf(text, "%s\"priority\":%lld", separator, (long long)request->priority);
         separator = ",";
     }
-    if (request->binary_output_default)
+    if (request->binary_output_default) {
         text_printf(text, "%s\"binary_data_output\":true", separator);
+        separator = ",";
+    }
+    if (request->log)
+        text_printf(text, "%s\"log\":true", separator);
     text_puts(text, "},");
 }
 

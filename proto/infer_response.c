@@ -42,6 +42,8 @@ void infer_response_encode(const struct infer_response *response, struct text *t
     if (response->generation >= 0) {
         text_puts(text, "\"parameters\":{\"generation\":");
         text_json_int(text, response->generation);
+        if (response->logged >= 0)
+            text_puts(text, response->logged > 0 ? ",\"logged\":true" : ",\"logged\":false");
         text_puts(text, "},");
     }
     text_puts(text, "\"outputs\":");
@@ -57,8 +59,10 @@ static bool decode_root(struct infer_source *source, struct infer_response *resp
     json_t *root = source->envelope->root;
     json_t *outputs = NULL, *parameters = NULL;
     struct wire_tensor *tensors = NULL;
+    bool logged = false;
 
     response->generation = -1;
+    response->logged = -1;
     if (!json_field_string(root, "", "model_name", FIELD_OPTIONAL, &response->model_name,
                            problem) ||
         !json_field_string(root, "", "model_version", FIELD_OPTIONAL, &response->model_version,
@@ -71,6 +75,11 @@ static bool decode_root(struct infer_source *source, struct infer_response *resp
         !json_field_int(parameters, "parameters.", "generation", FIELD_OPTIONAL, 0, INT64_MAX,
                         &response->generation, problem))
         return false;
+    if (parameters != NULL &&
+        !json_field_bool(parameters, "parameters.", "logged", FIELD_OPTIONAL, &logged, problem))
+        return false;
+    if (json_object_get(parameters, "logged") != NULL)
+        response->logged = logged;
     if (!infer_tensors_decode(source, outputs, &tensors, &response->n_outputs, problem))
         return false;
     response->outputs = tensors;

@@ -288,7 +288,7 @@ struct root {
     struct infer_request request;
     struct wire_tensor inputs[TENSORS_MAX];
     struct requested_output outputs[TENSORS_MAX];
-    int binary_output;           /* -1: not given */
+    int binary_output, log;      /* -1: not given */
     bool has_parameters;
 };
 
@@ -298,12 +298,15 @@ static bool read_parameter(struct cursor *c, int key, void *arg)
 
     int64_t *value = key == 1 ? &root->request.timeout_us : &root->request.priority;
 
-    return key == 0 ? read_bool(c, &root->binary_output) : read_int(c, 0, value) && *value > 0;
+    if (key == 0 || key == 3)
+        return read_bool(c, key == 0 ? &root->binary_output : &root->log);
+    return read_int(c, 0, value) && *value > 0;
 }
 
 static bool read_root_member(struct cursor *c, int key, void *arg)
 {
-    static const char *const parameters[] = {"binary_data_output", "timeout", "priority", NULL};
+    static const char *const parameters[] = {"binary_data_output", "timeout", "priority", "log",
+                                             NULL};
     struct root *root = arg;
     struct infer_request *request = &root->request;
     int max = c->source->tensors_max < TENSORS_MAX ? c->source->tensors_max : TENSORS_MAX;
@@ -339,6 +342,7 @@ static bool keep(struct root *root, struct message_memory *memory)
     memcpy(request->inputs, root->inputs, inputs_bytes);
     memcpy(request->outputs, root->outputs, outputs_bytes);
     request->binary_output_default = root->binary_output > 0;
+    request->log = root->log > 0;
     return true;
 }
 
@@ -350,7 +354,7 @@ bool infer_request_scan(struct infer_source *source, const char *json, size_t by
     struct root root;
 
     memset(&root, 0, sizeof(root));
-    root.binary_output = -1;
+    root.binary_output = root.log = -1;
     while (c.end > json && (c.end[-1] == ' ' || c.end[-1] == '\n' || c.end[-1] == '\r'))
         c.end--;
     if (c.end == json || c.end[-1] != '}' ||

@@ -75,6 +75,14 @@ struct learn_metric {
     double value;               /* NaN is sent as null */
 };
 
+/* The prediction that a label belongs to, and how good it was as it was made. */
+struct learn_made {
+    int64_t generation, time_ms;
+    double loss;                /* NaN: left out */
+    int n_metrics;
+    const struct learn_metric *metrics;
+};
+
 struct learn_response {
     const char *model_name, *model_version;
     const char *id;             /* NULL: left out */
@@ -86,6 +94,7 @@ struct learn_response {
     int64_t examples;
     int n_metrics;
     const struct learn_metric *metrics;
+    const struct learn_made *made;  /* NULL: left out */
 };
 
 /* Appends the body. */

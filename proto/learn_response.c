@@ -25,6 +25,31 @@ static void encode_number(struct text *text, double value)
         text_puts(text, "null");
 }
 
+static void encode_metrics(struct text *text, const struct learn_metric *metrics, int count)
+{
+    text_puts(text, "\"metrics\":{");
+    for (int i = 0; i < count; i++) {
+        text_puts(text, i > 0 ? "," : "");
+        text_json_string(text, metrics[i].name, strlen(metrics[i].name));
+        text_puts(text, ":");
+        encode_number(text, metrics[i].value);
+    }
+    text_puts(text, "}");
+}
+
+static void encode_made(struct text *text, const struct learn_made *made)
+{
+    text_printf(text, ",\"prediction\":{\"generation\":%lld,\"time_ms\":%lld,",
+                (long long)made->generation, (long long)made->time_ms);
+    if (!isnan(made->loss)) {
+        text_puts(text, "\"loss\":");
+        encode_number(text, made->loss);
+        text_puts(text, ",");
+    }
+    encode_metrics(text, made->metrics, made->n_metrics);
+    text_puts(text, "}");
+}
+
 void learn_response_encode(const struct learn_response *response, struct text *text)
 {
     text_puts(text, "{");
@@ -46,14 +71,11 @@ void learn_response_encode(const struct learn_response *response, struct text *t
         encode_number(text, response->loss);
         text_puts(text, ",");
     }
-    text_puts(text, "\"metrics\":{");
-    for (int i = 0; i < response->n_metrics; i++) {
-        text_puts(text, i > 0 ? "," : "");
-        text_json_string(text, response->metrics[i].name, strlen(response->metrics[i].name));
-        text_puts(text, ":");
-        encode_number(text, response->metrics[i].value);
-    }
-    text_printf(text, "},\"examples\":%lld}", (long long)response->examples);
+    encode_metrics(text, response->metrics, response->n_metrics);
+    text_printf(text, ",\"examples\":%lld", (long long)response->examples);
+    if (response->made != NULL)
+        encode_made(text, response->made);
+    text_puts(text, "}");
 }
 
 void learn_response_replay(const char *body, size_t bytes, struct text *text)

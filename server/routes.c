@@ -31,6 +31,8 @@ const struct route routes[] = {
     {"POST", "/v2/models/{model}/infer", SCOPE_PREDICT, BODY_TENSOR, handle_infer, "predict"},
     {"POST", "/v2/models/{model}/finetune", SCOPE_TRAIN, BODY_TENSOR, handle_finetune,
      "learn from labelled examples, durably"},
+    {"POST", "/v2/models/{model}/feedback", SCOPE_TRAIN, BODY_TENSOR, handle_feedback,
+     "the label of an earlier prediction, by its id"},
     {"POST", "/v2/models/{model}/evaluate", SCOPE_TRAIN, BODY_TENSOR, handle_evaluate,
      "loss and metrics on labelled examples"},
     {"POST", "/v2/models/{model}/train", SCOPE_TRAIN, BODY_JSON, handle_train,
@@ -62,6 +64,8 @@ const struct route routes[] = {
 
     {"POST", "/v2/models/{model}/versions/{version}/finetune", SCOPE_TRAIN, BODY_TENSOR,
      handle_finetune, ""},
+    {"POST", "/v2/models/{model}/versions/{version}/feedback", SCOPE_TRAIN, BODY_TENSOR,
+     handle_feedback, ""},
     {"POST", "/v2/models/{model}/versions/{version}/evaluate", SCOPE_TRAIN, BODY_TENSOR,
      handle_evaluate, ""},
     {"POST", "/v2/models/{model}/versions/{version}/train", SCOPE_TRAIN, BODY_JSON, handle_train,

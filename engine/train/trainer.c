@@ -380,6 +380,11 @@ const char *trainer_loss_output(const struct trainer *trainer, int index)
     return trainer->ends[index].form.name;
 }
 
+const struct head *trainer_loss_head(const struct trainer *trainer, int index)
+{
+    return &trainer->ends[index].head;
+}
+
 int trainer_n_learning(const struct trainer *trainer)
 {
     return trainer->parameters->n_tensors;

@@ -17,6 +17,7 @@
 
 #include "engine/model.h"
 #include "engine/pool.h"
+#include "engine/train/head.h"
 #include "engine/train/loss.h"
 #include "engine/train/optimiser.h"
 #include "engine/train/schedule.h"
@@ -138,6 +139,8 @@ const struct tensor *trainer_value(const struct trainer *trainer, int index);
 int trainer_n_losses(const struct trainer *trainer);
 const struct loss_form *trainer_loss_form(const struct trainer *trainer, int index);
 const char *trainer_loss_output(const struct trainer *trainer, int index);
+/* What lies between that output and the value (head.h): how to tell the value from an answer. */
+const struct head *trainer_loss_head(const struct trainer *trainer, int index);
 /* Tensors that learn: the indices of per-tensor norms. */
 int trainer_n_learning(const struct trainer *trainer);
 const char *trainer_tensor_name(const struct trainer *trainer, int index);

@@ -30,6 +30,7 @@ void handle_repository_load(struct exchange *exchange, struct services *services
 void handle_repository_unload(struct exchange *exchange, struct services *services);
 /* learning.c */
 void handle_finetune(struct exchange *exchange, struct services *services);
+void handle_feedback(struct exchange *exchange, struct services *services);
 void handle_evaluate(struct exchange *exchange, struct services *services);
 void handle_generations(struct exchange *exchange, struct services *services);
 void handle_promote(struct exchange *exchange, struct services *services);

@@ -5,13 +5,16 @@
 #include "proto/infer_message.h"
 #include "proto/number_print.h"
 #include "server/handlers/classification.h"
+#include "server/learning/prediction_store.h"
 #include "server/tensor_bridge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 static const char header_name[] = "Inference-Header-Content-Length";
-enum { HEADER_DIGITS_MAX = 18 };
+enum { HEADER_DIGITS_MAX = 18, ID_BYTES = 16 };
 
 /* An output to send. */
 struct chosen_output {
@@ -28,6 +31,7 @@ struct infer_call {
     struct chosen_output *chosen;        /* one block with `sent` and `binary` behind */
     struct wire_tensor *sent;
     int *binary;
+    char own_id[2 * ID_BYTES + 1];       /* of a request that is to be logged and has none */
 };
 
 static void infer_call_finish(struct prediction *prediction)
@@ -73,6 +77,31 @@ static bool decode(struct infer_call *call, struct problem *problem)
     call->decoded = infer_request_decode(body, body_bytes, header_length, &limits, entry->inputs,
                                          entry->n_inputs, &call->request, problem);
     return call->decoded;
+}
+
+/* The prediction's id, by which its label will come. */
+static bool name(struct infer_call *call, struct problem *problem)
+{
+    struct prediction *prediction = &call->prediction;
+    const char *id = call->request.id;
+    unsigned char bytes[ID_BYTES];
+
+    prediction->id = id;
+    prediction->log = call->request.log;
+    if (!prediction->log)
+        return true;
+    if (id != NULL && strlen(id) > PREDICTION_ID_BYTES_MAX)
+        return problem_set(problem, 400, "bad_id",
+                           "id has %zu bytes, expected at most %d for a prediction that is logged",
+                           strlen(id), PREDICTION_ID_BYTES_MAX);
+    if (id != NULL && id[0] != '\0')
+        return true;
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return problem_set(problem, 503, "no_random", "no random numbers to make an id of");
+    for (int i = 0; i < ID_BYTES; i++)
+        snprintf(call->own_id + 2 * (size_t)i, 3, "%02x", bytes[i]);
+    prediction->id = call->own_id;
+    return true;
 }
 
 static bool alloc_chosen(struct infer_call *call, size_t count, struct problem *problem)
@@ -126,8 +155,9 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
     struct infer_response response = {
         .model_name = job->entry->name,
         .model_version = job->entry->version,
-        .id = call->request.id,
+        .id = prediction->id,
         .generation = job->generation,
+        .logged = prediction->log ? prediction->logged : -1,
         .n_outputs = call->n_chosen,
         .outputs = call->sent,
         .binary = call->binary,
@@ -166,7 +196,7 @@ void handle_infer(struct exchange *exchange, struct services *services)
         exchange_reply_problem(exchange, &problem);
         return;
     }
-    if (!decode(call, &problem) || !choose_outputs(call, &problem) ||
+    if (!decode(call, &problem) || !name(call, &problem) || !choose_outputs(call, &problem) ||
         !prediction_bind(&call->prediction, call->request.inputs, call->request.n_inputs,
                          &problem)) {
         prediction_fail(&call->prediction, &problem);
@@ -175,6 +205,5 @@ void handle_infer(struct exchange *exchange, struct services *services)
     if (call->request.priority > 0)
         call->prediction.job.priority =
             call->request.priority < INT32_MAX ? (int)call->request.priority : INT32_MAX;
-    call->prediction.id = call->request.id;
     prediction_start(&call->prediction, call->request.timeout_us);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * finetune, evaluate, generations, rollback, promote, label, rewind, erase, export: a request becomes a job of the
- * model's learner, whose thread answers. */
+ * finetune, feedback, evaluate, generations, rollback, promote, label, rewind, erase, export: a request
+ * becomes a job of the model's learner, whose thread answers. */
 #include "server/learning/learning.h"
 
 #include "proto/learn_message.h"
@@ -10,6 +10,7 @@
 #include "server/tensor_bridge.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,16 @@ enum { HEADER_DIGITS_MAX = 18, KEY_BYTES_MAX = 255, PRINCIPAL_BYTES = 64 };
 struct learn_call {
     struct learn_job job;          /* first */
     struct exchange *exchange;
+    struct services *services;
     struct learn_request request;
     bool decoded;
     char key[KEY_BYTES_MAX + 1], principal[PRINCIPAL_BYTES];
     struct learn_place *places;
     struct rollback_target target; /* of rollback and label */
     const char **names;            /* one block: names, inputs, targets */
+    struct prediction_query scrubbed;
+    struct text body;              /* of the answer, while the log of predictions is scrubbed ... */
+    int64_t generation;            /* ... and what comes with it */
 };
 
 static void call_destroy(struct learn_call *call)
@@ -32,6 +37,7 @@ static void call_destroy(struct learn_call *call)
     if (call->decoded)
         learn_request_finish(&call->request);
     model_entry_unref(call->job.entry);
+    tap_sample_unref(call->job.served.sample);
     free(call->names);
     free(call->places);
     free(call);
@@ -48,6 +54,8 @@ static const char *update_kind(enum learn_kind kind)
         return "rewind";
     case LEARN_JOB_ERASE:
         return "erase";
+    case LEARN_JOB_FEEDBACK:
+        return "feedback";
     default:
         return NULL;
     }
@@ -82,24 +90,56 @@ static void call_fail(struct learn_call *call, const struct problem *problem)
     exchange_reply_problem(exchange, problem);
 }
 
-static void call_finished(struct learn_job *job, struct text *body, const char *content_type,
-                          int64_t generation, const struct problem *problem)
+static void call_reply(struct learn_call *call, struct text *body, const char *content_type,
+                       int64_t generation)
 {
-    struct learn_call *call = (struct learn_call *)job;
     struct exchange *exchange = call->exchange;
     char number[24];
 
-    if (problem->status != 0 || body == NULL) {
-        call_fail(call, problem);
-        return;
-    }
-    note_update(call, generation, problem);
     snprintf(number, sizeof(number), "%lld", (long long)generation);
     exchange_add_header(exchange, "Inferd-Generation", number);
     snprintf(number, sizeof(number), "\"%lld\"", (long long)generation);
     exchange_add_header(exchange, "ETag", number);
     call_destroy(call);
     exchange_reply(exchange, 200, content_type, body);
+}
+
+/* On the thread of the log of predictions. What could not be folded in now (another process reads the file) is
+ * later: the erasure stands. */
+static void call_scrubbed(struct prediction_query *query, const struct prediction_found *found,
+                          const struct problem *problem)
+{
+    struct learn_call *call =
+        (struct learn_call *)((char *)query - offsetof(struct learn_call, scrubbed));
+
+    (void)found;
+    (void)problem;
+    call_reply(call, &call->body, "application/json", call->generation);
+}
+
+static void call_finished(struct learn_job *job, struct text *body, const char *content_type,
+                          int64_t generation, const struct problem *problem)
+{
+    struct learn_call *call = (struct learn_call *)job;
+
+    if (problem->status != 0 || body == NULL) {
+        call_fail(call, problem);
+        return;
+    }
+    note_update(call, generation, problem);
+    if (job->kind == LEARN_JOB_FEEDBACK)
+        learning_settle(call->services->learning, job);
+    if (job->kind == LEARN_JOB_ERASE) {     /* from predictions that have been learnt, too */
+        call->scrubbed.found = call_scrubbed;
+        call->generation = generation;
+        call->body = *body;
+        text_init(body);
+        if (learning_scrub(call->services->learning, job->entry, &call->scrubbed))
+            return;
+        call_reply(call, &call->body, content_type, generation);
+        return;
+    }
+    call_reply(call, body, content_type, generation);
 }
 
 static bool call_is_abandoned(const struct learn_job *job)
@@ -171,6 +211,7 @@ static struct learn_call *call_create(enum learn_kind kind, struct exchange *exc
         return NULL;
     }
     call->exchange = exchange;
+    call->services = services;
     call->job.kind = kind;
     call->job.entry = entry;
     call->job.rate = NAN;
@@ -223,7 +264,8 @@ static bool bind_target(const struct learn_call *call, int index, struct tensor 
     if (target->type == WIRE_BYTES)
         return problem_set(problem, 422, "wrong_type",
                            "target '%.128s' is BYTES: send class ids or numbers", target->name);
-    if (target->rank < 1 || (call->job.entry->batchable && target->dims[0] != call->job.rows))
+    if (target->rank < 1 || (call->job.kind != LEARN_JOB_FEEDBACK && call->job.entry->batchable &&
+                             target->dims[0] != call->job.rows))
         return problem_set(problem, 422, "wrong_shape",
                            "target '%.128s' has %lld rows, the inputs have %lld", target->name,
                            target->rank < 1 ? 0LL : (long long)target->dims[0],
@@ -250,11 +292,13 @@ static bool bind(struct learn_call *call, struct problem *problem)
     call->job.n_targets = request->n_targets;
     call->job.target_names = call->names;
     call->job.rate = request->learning_rate;
-    if (!tensor_bridge_inputs(entry, request->inputs, request->n_inputs, call->job.inputs,
+    call->job.served.id = call->job.kind == LEARN_JOB_FEEDBACK ? request->id : NULL;
+    if (call->job.kind != LEARN_JOB_FEEDBACK &&
+        !tensor_bridge_inputs(entry, request->inputs, request->n_inputs, call->job.inputs,
                               &call->job.rows, problem))
         return false;
     for (int i = 0; i < entry->n_inputs; i++)
-        if (call->job.inputs[i].dtype == DTYPE_STRING)
+        if (entry->inputs[i].type == WIRE_BYTES)
             return problem_set(problem, 422, "not_trainable",
                                "input '%.128s' is BYTES: models that read strings do not learn",
                                entry->inputs[i].name);
@@ -293,6 +337,11 @@ static void learn(enum learn_kind kind, enum learn_form form, struct exchange *e
 void handle_finetune(struct exchange *exchange, struct services *services)
 {
     learn(LEARN_JOB_FINETUNE, LEARN_FINETUNE, exchange, services);
+}
+
+void handle_feedback(struct exchange *exchange, struct services *services)
+{
+    learn(LEARN_JOB_FEEDBACK, LEARN_FEEDBACK, exchange, services);
 }
 
 void handle_evaluate(struct exchange *exchange, struct services *services)

@@ -2,6 +2,7 @@
 #include "server/handlers/prediction.h"
 
 #include "proto/number_print.h"
+#include "server/learning/learning.h"
 #include "server/clock.h"
 #include "server/options.h"
 #include "server/serving/worker.h"
@@ -134,21 +135,30 @@ static void count_success(const struct prediction *prediction)
                          phases[STATS_PHASE_COMPUTE] / 1000, (int)job->batch_rows);
 }
 
-/* A copy for who wants to see it. */
-static void show(const struct infer_job *job, const char *id, const struct tensor *outputs)
+/* A copy for who wants to see it: the log, if the request asks for it, and the tap. */
+static void show(struct prediction *prediction, const struct tensor *outputs)
 {
-    struct tap_prediction seen = {.uses = tap_wants(&job->entry->tap)};
+    struct infer_job *job = &prediction->job;
+    struct model_entry *entry = job->entry;
+    struct tap_prediction seen = {.uses = tap_wants(&entry->tap)};
+    struct tap_sample *sample;
 
-    if (seen.uses == 0)
+    if (seen.uses == 0 && !prediction->log)
         return;
     seen.generation = job->generation;
     seen.rows = job->rows;
-    seen.id = id;
+    seen.id = prediction->id;
     seen.inputs = job->inputs;
-    seen.n_inputs = job->entry->n_inputs;
+    seen.n_inputs = entry->n_inputs;
     seen.outputs = outputs;
-    seen.n_outputs = job->entry->n_outputs;
-    tap_offer(&job->entry->tap, tap_sample_create(&seen, TAP_BYTES_MAX));
+    seen.n_outputs = entry->n_outputs;
+    sample = tap_sample_create(&seen, TAP_BYTES_MAX);
+    if (prediction->log)
+        prediction->logged = learning_log(prediction->services->learning, entry, sample);
+    if (seen.uses != 0)
+        tap_offer(&entry->tap, sample);
+    else
+        tap_sample_unref(sample);
 }
 
 static void prediction_finished(struct infer_job *job, const struct tensor *outputs,
@@ -162,6 +172,8 @@ static void prediction_finished(struct infer_job *job, const struct tensor *outp
     struct text text;
 
     exchange_take_text(exchange, &text);
+    if (outputs != NULL)
+        show(prediction, outputs);
     if (outputs == NULL || !encode_outputs(prediction, outputs, &text, &content_type, &own)) {
         text_free(&text);
         prediction_fail(prediction, &own);
@@ -169,7 +181,6 @@ static void prediction_finished(struct infer_job *job, const struct tensor *outp
     }
     generation[number_print_int(job->generation, generation)] = '\0';
     exchange_add_header(exchange, "Inferd-Generation", generation);
-    show(job, prediction->id, outputs);
     count_success(prediction);
     prediction_destroy(prediction);
     exchange_reply(exchange, 200, content_type, &text);

@@ -32,6 +32,8 @@ struct prediction {
     struct services *services;
     uint64_t begun_ns, decoded_ns;
     const char *id;                      /* the request's, which the protocol holds; or NULL */
+    bool log;                            /* keep it until its label comes ... */
+    bool logged;                         /* ... which is seen to before `encode` */
     struct wire_tensor *outputs;         /* entry->n_outputs */
 };
 

@@ -71,6 +71,9 @@ struct journal_row {
     struct digest body;
     const void *answer;
     size_t answer_bytes;
+    /* A further key with the same answer; appended only, never read back. */
+    const char *also_key;
+    struct digest also_body;
 };
 
 struct journal_options {

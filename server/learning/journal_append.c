@@ -18,6 +18,11 @@ static bool fits(const char *text, size_t bytes_max)
     return text == NULL || strnlen(text, bytes_max + 1) <= bytes_max;
 }
 
+static bool fits_key(const char *key)
+{
+    return fits(key, JOURNAL_KEY_BYTES_MAX) && (key == NULL || key[0] != '\0');
+}
+
 static bool known_kind(enum journal_kind kind)
 {
     return kind >= JOURNAL_FINETUNE && kind <= JOURNAL_LABEL;
@@ -35,7 +40,7 @@ static enum storage_status check_row(const struct journal *journal, const struct
                                  row->generation, expected);
     if (!known_kind(row->kind))
         return refuse(fault, STORAGE_LIMIT, row, "a kind of row that is not known");
-    if (!fits(row->key, JOURNAL_KEY_BYTES_MAX) || (row->key != NULL && row->key[0] == '\0'))
+    if (!fits_key(row->key) || !fits_key(row->also_key))
         return refuse(fault, STORAGE_LIMIT, row, "an idempotency key of no or too many bytes");
     if (!fits(row->principal, JOURNAL_PRINCIPAL_BYTES_MAX))
         return refuse(fault, STORAGE_LIMIT, row, "a principal of too many bytes");
@@ -95,7 +100,7 @@ uint64_t journal_cost(const struct journal_row *rows, size_t n_rows)
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n_rows; i++) {
-        bytes += ROW_BYTES + rows[i].answer_bytes;
+        bytes += ROW_BYTES + rows[i].answer_bytes * (rows[i].also_key != NULL ? 2 : 1);
         bytes += rows[i].settings != NULL ? strlen(rows[i].settings) : 0;
         for (size_t k = 0; k < rows[i].n_examples; k++)
             bytes += rows[i].examples[k].inputs_bytes + rows[i].examples[k].targets_bytes +
@@ -149,14 +154,15 @@ static int add_examples(struct journal *journal, const struct journal_row *row,
     return result;
 }
 
-static int add_reply(struct journal *journal, const struct journal_row *row)
+static int add_reply(struct journal *journal, const struct journal_row *row, const char *key,
+                     const struct digest *body)
 {
     sqlite3_stmt *statement = journal->writes[JOURNAL_WRITE_ADD_REPLY];
-    struct digest digest = journal_reply_digest(row->key, &row->body, row->generation, row->time_ms,
+    struct digest digest = journal_reply_digest(key, body, row->generation, row->time_ms,
                                                 row->answer, row->answer_bytes);
 
-    bind_text(statement, REPLY_KEY + 1, row->key);
-    bind_digest(statement, REPLY_BODY + 1, &row->body);
+    bind_text(statement, REPLY_KEY + 1, key);
+    bind_digest(statement, REPLY_BODY + 1, body);
     sqlite3_bind_int64(statement, REPLY_GENERATION + 1, (int64_t)row->generation);
     sqlite3_bind_int64(statement, REPLY_TIME + 1, row->time_ms);
     bind_bytes(statement, REPLY_ANSWER + 1, row->answer, row->answer_bytes);
@@ -188,7 +194,11 @@ int journal_add_row(struct journal *journal, const struct journal_row *row, stru
     bind_digest(statement, STEP_STATE + 1, &row->state);
     bind_digest(statement, STEP_CHAIN + 1, chain);
     result = journal_run(statement);
-    return result == SQLITE_OK && row->key != NULL ? add_reply(journal, row) : result;
+    if (result == SQLITE_OK && row->key != NULL)
+        result = add_reply(journal, row, row->key, &row->body);
+    if (result == SQLITE_OK && row->also_key != NULL)
+        result = add_reply(journal, row, row->also_key, &row->also_body);
+    return result;
 }
 
 enum storage_status journal_may_change(struct journal *journal, struct storage_fault *fault)

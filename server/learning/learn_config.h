@@ -58,6 +58,9 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, shadow_every, 0, 1000000, 10, \
       "gate, manual: one prediction in so many is computed by the candidate too, to compare; 0: none") \
     X(INT, holdout_examples, 2, 100000, 500, "gate: the newest of them that are compared on") \
+    X(INT, log_ttl_s, 1, 315360000, 604800, "seconds that a logged prediction waits for its label") \
+    X(INT, log_bytes_max, 1048576, 9007199254740991, 268435456, \
+      "of logged predictions; the oldest make room") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

@@ -29,7 +29,7 @@ static bool goes_back(const struct learn_job *job)
 
 static bool is_change(const struct learn_job *job)
 {
-    return job->kind == LEARN_JOB_FINETUNE || goes_back(job);
+    return job->kind == LEARN_JOB_FINETUNE || job->kind == LEARN_JOB_FEEDBACK || goes_back(job);
 }
 
 void learner_refuse(struct learn_job *job, const struct problem *problem)
@@ -39,8 +39,9 @@ void learner_refuse(struct learn_job *job, const struct problem *problem)
     job->finish(job, NULL, NULL, -1, problem);
 }
 
-/* True when the key has been dealt with: applied before, or a conflict. */
-static bool answer_known_key(struct learner *learner, struct learn_job *job)
+/* True when that key has been dealt with: applied before, or a conflict. */
+static bool answer_known(struct learner *learner, struct learn_job *job, const char *key,
+                         const struct digest *body)
 {
     struct storage_fault fault = {0};
     struct problem problem = {0};
@@ -48,11 +49,12 @@ static bool answer_known_key(struct learner *learner, struct learn_job *job)
     enum storage_status status;
     struct text text;
 
-    if (job->key == NULL)
-        return false;
-    status = journal_find_reply(learner->journal, job->key, &job->body, &known, &fault);
+    status = journal_find_reply(learner->journal, key, body, &known, &fault);
     if (status == STORAGE_NOT_FOUND)
         return false;
+    if (status == STORAGE_CONFLICT && key == job->served.key)
+        problem_set(&problem, 409, "label_conflict",
+                    "prediction '%.128s' was given another label before", job->served.id);
     if (status != STORAGE_OK) {
         problem_from_fault(&problem, &fault);
         learner_refuse(job, &problem);
@@ -67,6 +69,13 @@ static bool answer_known_key(struct learner *learner, struct learn_job *job)
     return true;
 }
 
+static bool answer_known_key(struct learner *learner, struct learn_job *job)
+{
+    return (job->key != NULL && answer_known(learner, job, job->key, &job->body)) ||
+           (job->served.key[0] != '\0' &&
+            answer_known(learner, job, job->served.key, &job->served.label));
+}
+
 static bool may_change(struct learner *learner, const struct learn_job *job,
                        struct problem *problem)
 {
@@ -75,6 +84,10 @@ static bool may_change(struct learner *learner, const struct learn_job *job,
     if (learner->state != LEARNER_READY)
         return problem_set(problem, learner->reason.status, learner->reason.reason, "%s",
                            learner->reason.text);
+    if (job->served.problem.status != 0) {
+        *problem = job->served.problem;
+        return false;
+    }
     if (!learner->config.enabled)
         return problem_set(problem, 409, "learning_disabled",
                            "learning is off for model '%s' (training.enabled in its config.json)",
@@ -86,11 +99,16 @@ static bool may_change(struct learner *learner, const struct learn_job *job,
     return learner_store(learner, problem);
 }
 
+static bool same_key(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && a[0] != '\0' && strcmp(a, b) == 0;
+}
+
 static bool key_is_in_group(const struct learner_group *group, const struct learn_job *job)
 {
-    for (int i = 0; i < group->n_updates && job->key != NULL; i++)
-        if (group->updates[i].job->key != NULL &&
-            strcmp(group->updates[i].job->key, job->key) == 0)
+    for (int i = 0; i < group->n_updates; i++)
+        if (same_key(group->updates[i].job->key, job->key) ||
+            same_key(group->updates[i].job->served.key, job->served.key))
             return true;
     return false;
 }

@@ -17,6 +17,7 @@
 #include "proto/problem.h"
 #include "proto/text.h"
 #include "server/learning/digest.h"
+#include "server/learning/feedback.h"
 #include "server/learning/learn_config.h"
 #include "server/serving/registry.h"
 
@@ -33,6 +34,7 @@ enum learn_kind {
     LEARN_JOB_EXPORT,
     LEARN_JOB_REWIND,              /* first, last: the generations to be left out; key */
     LEARN_JOB_ERASE,               /* places: of the examples; key */
+    LEARN_JOB_FEEDBACK,            /* targets, served, rate, key */
     LEARN_JOB_ADOPT,               /* file, basis, first: what came of training from that generation on; key */
     LEARN_JOB_RELEASE              /* what a training job has had held is not any more */
 };
@@ -68,6 +70,7 @@ struct learn_job {
     struct learn_basis *basis;     /* NULL: not wanted */
     const struct learn_place *places;
     size_t n_places;
+    struct learn_served served;
     const char *principal;         /* who asks, or NULL */
     const char *note;              /* JSON object for the row's settings, of a job that goes back or
                                       promotes; or NULL */

@@ -61,22 +61,22 @@ static bool task_of(const struct learner *learner, const struct tensor *values,
     return width <= EVALUATION_OUTPUTS_MAX;
 }
 
-int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,
+int learner_measure(const struct learner *learner, const struct tensor *values,
+                    const struct tensor *targets, bool ranking,
                     struct learn_metric metrics[METRIC_COUNT])
 {
-    struct tensor values = learner_scores(learner, job->rows);
     struct evaluation_options options;
     struct evaluation_result result;
     struct engine_error err = {0};
     struct evaluation *evaluation;
     int count = 0;
 
-    if (job->n_targets < 1 || !task_of(learner, &values, &options))
+    if (targets == NULL || !task_of(learner, values, &options))
         return 0;
     options.ranking_bytes_max = ranking ? RANKING_BYTES_MAX : 0;
     evaluation = evaluation_create(&options, &err);
     if (evaluation != NULL &&
-        evaluation_add(evaluation, &values, &job->targets[0], NULL, values.shape.dims[0], &err) ==
+        evaluation_add(evaluation, values, targets, NULL, values->shape.dims[0], &err) ==
             ENGINE_OK &&
         evaluation_measure(evaluation, &result, &err) == ENGINE_OK) {
         for (int i = 0; i < METRIC_COUNT; i++)
@@ -102,6 +102,8 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
         .examples = job->kind == LEARN_JOB_ERASE ? (int64_t)job->n_places : job->rows,
         .n_metrics = n_metrics,
         .metrics = metrics,
+        .id = job->served.id,
+        .made = job->served.made,
     };
 
     learn_response_encode(&response, text);
@@ -131,7 +133,8 @@ static void evaluate(struct learner *learner, struct learn_job *job)
         return;
     }
     text_init(&text);
-    n_metrics = learner_measure(learner, job, true, metrics);
+    n_metrics = learner_measure(learner, trainer_value(learner->trainer, 0), &job->targets[0], true,
+                                metrics);
     learner_encode(job, loss, metrics, n_metrics, newest_generation(learner), -1, &text);
     learner_reply(job, &text, "application/json", newest_generation(learner));
 }

@@ -233,9 +233,10 @@ static struct learn_job *judge_closely(struct learner *learner)
 
 struct learn_job *learner_judge(struct learner *learner, const struct learn_job *job)
 {
+    bool teaches = job->kind == LEARN_JOB_FINETUNE || job->kind == LEARN_JOB_FEEDBACK;
     const struct learner_gate *gate = &learner->gate;
 
-    if (job->kind != LEARN_JOB_FINETUNE || gate->serving == NULL || !learner_has_candidate(learner) ||
+    if (!teaches || gate->serving == NULL || !learner_has_candidate(learner) ||
         !score(learner, job) || gate->policy != GATE_JUDGE)
         return NULL;
     switch (promotion_decide(&gate->pairs)) {

@@ -78,6 +78,7 @@ void learner_close(struct learner *learner)
     learner_mix_end(learner);
     prequential_destroy(learner->prequential);
     learner_gate_finish(learner);
+    prequential_destroy(learner->feedback);
     trainer_destroy(learner->trainer);
     model_unref(learner->model);
     free(learner->file);

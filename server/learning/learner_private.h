@@ -66,6 +66,7 @@ struct learner {
     int64_t mixed;                     /* copies among the rows of the step under way */
     bool show;                     /* an update of the open group is to be seen */
     struct prequential *prequential;   /* from the first update on */
+    struct prequential *feedback;      /* of predictions as made; from the first late label on */
     struct adwin adwin;
     struct page_hinkley page_hinkley;
 };
@@ -183,6 +184,11 @@ struct tensor learner_scores(const struct learner *learner, int64_t rows);
 int learner_watch(struct learner *learner, const struct learn_job *job,
                   const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT]);
 
+/* learner_feedback.c: scores the prediction that a label belongs to as it was made, after a step with it (whose
+ * shapes it takes), and counts it. `metrics` is what ret_made->metrics will point to. */
+void learner_score_served(struct learner *learner, const struct learn_job *job,
+                          struct learn_made *ret_made, struct learn_metric metrics[METRIC_COUNT]);
+
 /* learner_tap.c: copies of live predictions. Taken from learner_create() to learner_destroy(). */
 void learner_tap_begin(struct learner *learner);
 /* Deals with the oldest one that waits, if there is one. */
@@ -196,9 +202,10 @@ void learner_fail(struct learn_job *job, const struct problem *problem);
 /* learner_list.c: LEARN_JOB_GENERATIONS. */
 void learner_list(struct learner *learner, struct learn_job *job);
 /* learner_answer.c */
-/* The metrics of the last step's or evaluation's scores that have a value, all or (unless `ranking`) accuracy
- * and error alone; none where scores and targets are no table of rows. */
-int learner_measure(const struct learner *learner, const struct learn_job *job, bool ranking,
+/* The metrics of these values of the first loss (trainer_value()) that exist, all or (unless `ranking`) accuracy
+ * and error alone; none where values and targets are no table of rows. */
+int learner_measure(const struct learner *learner, const struct tensor *values,
+                    const struct tensor *targets, bool ranking,
                     struct learn_metric metrics[METRIC_COUNT]);
 /* Loss (NaN: none) and metrics of a step or an evaluation as a JSON body. */
 void learner_encode(const struct learn_job *job, double loss, const struct learn_metric *metrics,

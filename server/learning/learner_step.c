@@ -108,11 +108,15 @@ void learner_fill_row(struct learner *learner, struct learner_update *update)
     row->settings = update->settings;
     row->key = update->job->key;
     row->body = update->job->body;
+    if (update->job->kind != LEARN_JOB_FEEDBACK)
+        return;
+    row->also_key = update->job->served.key;
+    row->also_body = update->job->served.label;
 }
 
 void learner_take_answer(struct learner_update *update)
 {
-    if (update->job->key == NULL)
+    if (update->row.key == NULL && update->row.also_key == NULL)
         return;
     update->row.answer = update->answer.data;
     update->row.answer_bytes = update->answer.length;
@@ -185,6 +189,9 @@ static bool compute(struct learner *learner, struct learner_update *update,
     struct learn_job *job = update->job;
     struct learn_metric metrics[METRIC_COUNT];
     struct trainer_result result = {0};
+    struct learn_metric made_metrics[METRIC_COUNT];
+    bool late = job->kind == LEARN_JOB_FEEDBACK;
+    struct learn_made made;
     int n_metrics = 0;
 
     update->settings = learn_row_settings(job, rate);
@@ -197,8 +204,12 @@ static bool compute(struct learner *learner, struct learner_update *update,
         !teach_rest(learner, update, batch, rate, &result, metrics, &n_metrics, problem))
         return false;
     job->outcome.hidden = !learner_publish_plan(learner);
+    if (late)
+        learner_score_served(learner, job, &made, made_metrics);
+    job->served.made = late ? &made : NULL;
     learner_encode(job, result.loss, metrics, n_metrics,
                    learner->generation_base + (int64_t)learner->generation + 1, 1, &update->answer);
+    job->served.made = NULL;
     job->outcome.examples = result.examples;
     job->outcome.loss = result.loss;
     if (trainer_pending(learner->trainer))
@@ -221,7 +232,7 @@ bool learner_step(struct learner *learner, struct learn_job *job, struct learner
 
     *update = (struct learner_update){.job = job};
     text_init(&update->answer);
-    update->row.kind = JOURNAL_FINETUNE;
+    update->row.kind = job->kind == LEARN_JOB_FEEDBACK ? JOURNAL_FEEDBACK : JOURNAL_FINETUNE;
     update->waits = learner_gate_waits(learner, job, update);
     if (!is_allowed(learner, job, rate, problem) ||
         !learner_order_targets(learner, job, ordered, problem))

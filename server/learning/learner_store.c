@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MAX_BYTES = 160, LINEAGE_BYTES_MAX = 4096 };
+enum { NAME_MAX_BYTES = 160, LINEAGE_BYTES_MAX = 4096, KEY_AGE_S_MIN = 24 * 3600 };
 
 static const char lineage_file[] = "lineage.json";
 
@@ -157,6 +157,9 @@ bool learner_store(struct learner *learner, struct problem *problem)
         .base = learner->base,
         .bytes_max = (uint64_t)learner->config.journal_bytes_max,
         .generations_min = (uint64_t)learner->config.keep_updates,
+        /* That a prediction has its label is known for as long as it may be asked for. */
+        .key_age_min_ms = learner->config.log_ttl_s > KEY_AGE_S_MIN ? learner->config.log_ttl_s * 1000
+                                                                    : 0,
     };
     return recover_all(learner, problem);
 }

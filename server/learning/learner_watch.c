@@ -126,7 +126,7 @@ int learner_watch(struct learner *learner, const struct learn_job *job,
     learning_stats_add(stats, LEARNING_EXAMPLES, (double)result->examples);
     look_for_drift(learner, result->loss);
     if (!classes)
-        return learner_measure(learner, job, false, metrics);
+        return learner_measure(learner, &values, &job->targets[0], false, metrics);
     metrics[0] = (struct learn_metric){evaluation_metric_name(METRIC_ACCURACY), accuracy};
     return isfinite(accuracy);
 }

@@ -6,6 +6,7 @@
 #define SERVER_LEARNING_LEARNING_H
 
 #include "server/learning/learner.h"
+#include "server/learning/prediction_log.h"
 
 struct learning;
 struct pace;
@@ -18,7 +19,17 @@ struct learning *learning_create(const struct options *options, struct log *log,
 void learning_destroy(struct learning *learning);
 /* For registry_set_watch(). */
 struct registry_watch learning_watch(struct learning *learning);
-/* Takes the job over. False (untouched) sets `problem`. Any thread. */
+/* Takes the job over. False (untouched) sets `problem`. A job of kind LEARN_JOB_FEEDBACK goes by way of the
+ * model's log of predictions, which finds what it belongs to. Any thread. */
 bool learning_submit(struct learning *learning, struct learn_job *job, struct problem *problem);
+
+/* Keeps the prediction until its label comes (prediction_log.h). False: it is not kept. Any thread. */
+bool learning_log(struct learning *learning, struct model_entry *entry, struct tap_sample *sample);
+/* The label of that job's prediction has been learnt: its content is let go from the log. Any thread. */
+void learning_settle(struct learning *learning, const struct learn_job *job);
+/* For an erasure: calls `query->found` (query->id NULL) when what was settled is in no file any more. False: nothing
+ * has been logged, and it is not called. Any thread. */
+bool learning_scrub(struct learning *learning, const struct model_entry *entry,
+                    struct prediction_query *query);
 
 #endif

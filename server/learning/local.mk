@@ -5,6 +5,7 @@ server_libserver_a_SOURCES += \
 	server/learning/dataset_describe.c server/learning/dataset_describe.h \
 	server/learning/dataset_store.c server/learning/dataset_store.h \
 	server/learning/digest.c server/learning/digest.h \
+	server/learning/feedback.c server/learning/feedback.h \
 	server/learning/head.c server/learning/head.h \
 	server/learning/history.c server/learning/history.h \
 	server/learning/journal.h server/learning/journal_private.h \
@@ -30,6 +31,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_judge.c \
 	server/learning/learner_label.c \
 	server/learning/learner_list.c \
+	server/learning/learner_feedback.c \
 	server/learning/learner_mix.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/learning/prediction_log.h"
 
+#include "server/clock.h"
 #include "server/observe/learning_stats.h"
 #include "server/observe/log.h"
 
@@ -49,12 +50,9 @@ struct prediction_log {
     int64_t failed_ms; /* when it last could not be opened or written; CLOCK_MONOTONIC */
 };
 
-static int64_t clock_ms(clockid_t clock)
+static int64_t now_ms(void)
 {
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_now_ns() / 1000000);
 }
 
 static void directory_name(const char *model, const char *version, char name[DIRECTORY_BYTES])
@@ -99,7 +97,7 @@ static void fail(struct prediction_log *log, const struct storage_fault *fault)
 {
     struct storage_fault aside = {0};
 
-    log->failed_ms = clock_ms(CLOCK_MONOTONIC);
+    log->failed_ms = now_ms();
     set_failing(log, true);
     log_write(log->log, fault->status == STORAGE_DAMAGED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
               fault->status == STORAGE_DAMAGED ? "the log of predictions is damaged"
@@ -139,10 +137,11 @@ static void measure(struct prediction_log *log)
 static bool has_store(struct prediction_log *log, struct storage_fault *fault)
 {
     char name[DIRECTORY_BYTES];
-    enum storage_status status = STORAGE_OK;
 
     for (int turn = 0; turn < 2 && log->store == NULL; turn++) {
-        if (log->failed_ms != 0 && clock_ms(CLOCK_MONOTONIC) - log->failed_ms < REST_MS) {
+        enum storage_status status = STORAGE_OK;
+
+        if (log->failed_ms != 0 && now_ms() - log->failed_ms < REST_MS) {
             storage_fault_set(fault, STORAGE_IO, prediction_file, 0,
                               "%s could not be opened or written a moment ago", prediction_file);
             return false;
@@ -201,16 +200,32 @@ static struct item *add_all(struct prediction_log *log, struct item *items)
     return items;
 }
 
+/* A damaged file is set aside, and the new one asked. */
+static enum storage_status look_up(struct prediction_log *log, const char *id,
+                                   struct prediction_found *ret, struct storage_fault *fault)
+{
+    enum storage_status status = STORAGE_DAMAGED;
+
+    for (int turn = 0; turn < 2 && status == STORAGE_DAMAGED; turn++) {
+        if (!has_store(log, fault))
+            return STORAGE_IO;
+        *fault = (struct storage_fault){0};
+        status = id == NULL
+                     ? prediction_store_scrub(log->store, fault)
+                     : prediction_store_find(log->store, id, clock_unix_ms(), ret, fault);
+        if (status != STORAGE_OK && status != STORAGE_NOT_FOUND && status != STORAGE_BUSY)
+            fail(log, fault);
+    }
+    return status;
+}
+
 static void answer(struct prediction_log *log, struct prediction_query *query)
 {
     struct prediction_found found = {0};
     struct storage_fault fault = {0};
     struct problem problem = {0};
-    enum storage_status status = STORAGE_IO;
+    enum storage_status status = look_up(log, query->id, &found, &fault);
 
-    if (has_store(log, &fault))
-        status =
-            prediction_store_find(log->store, query->id, clock_ms(CLOCK_REALTIME), &found, &fault);
     if (status == STORAGE_NOT_FOUND)
         problem_set(
             &problem, 404, "unknown_prediction",
@@ -220,8 +235,6 @@ static void answer(struct prediction_log *log, struct prediction_query *query)
     else if (status != STORAGE_OK)
         problem_set(&problem, 503, "log_failed", "the log of predictions cannot be read: %s",
                     fault.text);
-    if (status != STORAGE_OK && status != STORAGE_NOT_FOUND && log->store != NULL)
-        fail(log, &fault);
     query->found(query, &found, &problem);
 }
 
@@ -273,23 +286,23 @@ static struct item *take_all(struct prediction_log *log, int64_t until_ms, bool 
 }
 
 /* Returns when to look again. */
-static int64_t tidy(struct prediction_log *log, int64_t now_ms)
+static int64_t tidy(struct prediction_log *log, int64_t begun_ms)
 {
     int64_t gap_ms = log->options.ttl_ms / TIDY_PART;
     struct storage_fault fault = {0};
     bool more = false;
 
     if (!has_store(log, &fault))
-        return now_ms + REST_MS;
-    if (prediction_store_expire(log->store, clock_ms(CLOCK_REALTIME), &more, &fault) != STORAGE_OK)
+        return begun_ms + REST_MS;
+    if (prediction_store_expire(log->store, clock_unix_ms(), &more, &fault) != STORAGE_OK)
         fail(log, &fault);
     else if (!more)
         measure(log);
     if (more)
-        return now_ms; /* after what waits meanwhile */
+        return begun_ms; /* after what waits meanwhile */
     if (gap_ms < TIDY_MS_MIN)
         gap_ms = TIDY_MS_MIN;
-    return now_ms + (gap_ms > TIDY_MS_MAX ? TIDY_MS_MAX : gap_ms);
+    return begun_ms + (gap_ms > TIDY_MS_MAX ? TIDY_MS_MAX : gap_ms);
 }
 
 static void *log_main(void *arg)
@@ -300,11 +313,11 @@ static void *log_main(void *arg)
 
     while (!closing) {
         struct item *items = take_all(log, tidy_ms, &closing);
-        int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+        int64_t begun_ms = now_ms();
 
         serve(log, items);
-        if (now_ms >= tidy_ms && !closing)
-            tidy_ms = tidy(log, now_ms);
+        if (begun_ms >= tidy_ms && !closing)
+            tidy_ms = tidy(log, begun_ms);
     }
     close_store(log);
     storage_dir_close(&log->dir);

@@ -47,7 +47,7 @@ bool prediction_log_add(struct prediction_log *log, struct tap_sample *sample);
 /* A question. Its owner is the caller until prediction_log_find(), the log until `found` is called.
  */
 struct prediction_query {
-    const char *id;
+    const char *id; /* NULL: to be told when what has been settled before is in no file any more */
     /* On the log's thread, once. problem->status 0: `found` holds it, and its sample is the
      * callee's. 404: there is none of that id, or it is too old. */
     void (*found)(struct prediction_query *query, const struct prediction_found *found,
@@ -60,5 +60,4 @@ bool prediction_log_find(struct prediction_log *log, struct prediction_query *qu
 /* The label of that prediction has been learnt: its content is let go, sooner or later. Any thread.
  */
 void prediction_log_settle(struct prediction_log *log, const char *id, uint64_t nonce);
-
 #endif

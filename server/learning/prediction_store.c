@@ -274,3 +274,16 @@ enum storage_status prediction_store_measure(struct prediction_store *store, uin
     *ret_bytes = store->used_bytes;
     return status;
 }
+
+enum storage_status prediction_store_scrub(struct prediction_store *store,
+                                           struct storage_fault *fault)
+{
+    enum storage_status status = prediction_store_commit(store, fault);
+
+    if (status != STORAGE_OK)
+        return status;
+    return sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+                   SQLITE_OK
+               ? STORAGE_OK
+               : prediction_fault(store->db, "fold its log in", fault);
+}

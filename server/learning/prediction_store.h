@@ -65,6 +65,10 @@ enum storage_status prediction_store_settle(struct prediction_store *store, cons
 /* Removes some of what is too old; *ret_more if there is more. Commits. */
 enum storage_status prediction_store_expire(struct prediction_store *store, int64_t now_ms,
                                             bool *ret_more, struct storage_fault *fault);
+/* Folds SQLite's log in and empties it, as it holds older pages: what was settled or removed is in no file
+ * then. BUSY: another process reads the database. */
+enum storage_status prediction_store_scrub(struct prediction_store *store,
+                                           struct storage_fault *fault);
 /* Predictions that are kept, and the bytes of the database that they take. */
 enum storage_status prediction_store_measure(struct prediction_store *store, uint64_t *ret_count,
                                              uint64_t *ret_bytes, struct storage_fault *fault);

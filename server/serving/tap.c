@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/serving/tap.h"
 
-#include "server/serving/worker.h"
+#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ALIGNMENT = 64, NS_PER_S = 1000 * 1000 * 1000 };
 
@@ -68,7 +67,6 @@ struct tap_sample *tap_sample_create(const struct tap_prediction *prediction, si
     size_t bytes = head + aligned(id_bytes);
     struct tap_sample *sample;
     struct tensor *tensors;
-    struct timespec now;
     char *data;
 
     if (!measure(prediction->inputs, prediction->n_inputs, bytes_max, &bytes) ||
@@ -79,10 +77,9 @@ struct tap_sample *tap_sample_create(const struct tap_prediction *prediction, si
         return NULL;
     tensors = (struct tensor *)(sample + 1);
     data = (char *)sample + head;
-    clock_gettime(CLOCK_REALTIME, &now);
     *sample = (struct tap_sample){
         .uses = prediction->uses, .generation = prediction->generation,
-        .time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+        .time_ms = clock_unix_ms(),
         .rows = prediction->rows, .n_inputs = prediction->n_inputs,
         .n_outputs = prediction->n_outputs, .inputs = tensors,
         .outputs = tensors + prediction->n_inputs, .bytes = bytes, .references = 1};

@@ -5,6 +5,7 @@ dist_check_SCRIPTS += \
 	%D%/test_create.py \
 	%D%/test_daemon.py \
 	%D%/test_datasets.py \
+	%D%/test_feedback.py \
 	%D%/test_hard_http.py \
 	%D%/test_infer.py \
 	%D%/test_learning.py \
