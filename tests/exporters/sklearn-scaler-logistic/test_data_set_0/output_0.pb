@@ -1,0 +1,3 @@
+2
+versicolor2
+versicolor2setosa2setosa2setosa
