@@ -43,13 +43,18 @@
                 const type a = x[i]; \
                 out[i] = (result)(expression); \
             } \
-        } else { \
+        } else if (steps[1] != 0) { \
             const type a = x[0]; \
             _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) \
             { \
                 const type b = y[i]; \
                 out[i] = (result)(expression); \
             } \
+        } else { /* of the first two of several inputs, when a later one is wider */ \
+            const type a = x[0], b = y[0]; \
+            const result value = (result)(expression); \
+            for (int64_t i = 0; i < n; i++) \
+                out[i] = value; \
         } \
     }
 
