@@ -61,6 +61,10 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, log_ttl_s, 1, 315360000, 604800, "seconds that a logged prediction waits for its label") \
     X(INT, log_bytes_max, 1048576, 9007199254740991, 268435456, \
       "of logged predictions; the oldest make room") \
+    X(BOOL, auto_rollback, 0, 1, 0, \
+      "goes back by itself when the loss of new examples has grown with what was published") \
+    X(INT, rollback_updates, 4, 100000, 50, "auto_rollback: updates that are compared with as many before") \
+    X(REAL, rollback_factor, 1, 1e6, 2, "auto_rollback: growth of the loss that is too much") \
     X(INT, journal_bytes_max, 1048576, 9007199254740991, 1073741824, \
       "of the journal; more is refused with 507")
 

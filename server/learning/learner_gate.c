@@ -37,6 +37,7 @@ void learner_gate_finish(struct learner *learner)
     weights_unref(learner->gate.next);
     learner_window_finish(&learner->gate.window);
     learner_shadow_finish(&learner->gate.shadow);
+    learner_alarm_finish(&learner->gate.alarm);
 }
 
 bool learner_has_candidate(const struct learner *learner)

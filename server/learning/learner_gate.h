@@ -13,6 +13,7 @@
 #include "proto/text.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/learner_alarm.h"
 #include "server/learning/learner_shadow.h"
 #include "server/learning/learner_window.h"
 
@@ -37,6 +38,7 @@ struct learner_gate {
     uint64_t n_recent;
     struct learner_window window;  /* held out */
     struct learner_shadow shadow;
+    struct learner_alarm alarm;
 };
 
 /* --- learner_gate.c --- */

@@ -101,6 +101,15 @@ static void add_pairs(struct learner_gate *gate, const double *serving, const do
     }
 }
 
+static double mean(const double *losses, int64_t count)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < count; i++)
+        sum += losses[i];
+    return sum / (double)count;
+}
+
 static bool score(struct learner *learner, const struct learn_job *job)
 {
     int64_t rows = job->entry->batchable ? job->rows : 1;
@@ -118,6 +127,8 @@ static bool score(struct learner *learner, const struct learn_job *job)
     good = losses != NULL &&
            learner_score(learner->gate.serving, &batch, job->entry->batchable, rows, losses) &&
            learner_score(learner->trainer, &batch, job->entry->batchable, rows, losses + rows);
+    if (good)
+        learner_alarm_add(learner, mean(losses, rows));
     if (good)
         add_pairs(&learner->gate, losses, losses + rows, rows);
     free(losses);
@@ -235,7 +246,10 @@ struct learn_job *learner_judge(struct learner *learner, const struct learn_job 
 {
     bool teaches = job->kind == LEARN_JOB_FINETUNE || job->kind == LEARN_JOB_FEEDBACK;
     const struct learner_gate *gate = &learner->gate;
+    struct learn_job *back = teaches ? learner_alarm_look(learner) : NULL;
 
+    if (back != NULL)
+        return back;
     if (!teaches || gate->serving == NULL || !learner_has_candidate(learner) ||
         !score(learner, job) || gate->policy != GATE_JUDGE)
         return NULL;

@@ -124,6 +124,9 @@ int learner_watch(struct learner *learner, const struct learn_job *job,
     learning_stats_set(stats, LEARNING_GRADIENT_NORM, result->gradient_norm);
     learning_stats_set(stats, LEARNING_UPDATE_NORM, result->update_norm);
     learning_stats_add(stats, LEARNING_EXAMPLES, (double)result->examples);
+    /* A candidate is not what serves: then learner_judge() has scored that. */
+    if (!learner_has_candidate(learner))
+        learner_alarm_add(learner, result->loss);
     look_for_drift(learner, result->loss);
     if (!classes)
         return learner_measure(learner, &values, &job->targets[0], false, metrics);

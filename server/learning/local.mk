@@ -23,6 +23,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learn_row.c \
 	server/learning/learner.c server/learning/learner.h \
 	server/learning/learner_adopt.c \
+	server/learning/learner_alarm.c server/learning/learner_alarm.h \
 	server/learning/learner_answer.c \
 	server/learning/learner_back.c \
 	server/learning/learner_commit.c \

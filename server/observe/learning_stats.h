@@ -12,7 +12,9 @@
  * and has other series between them. */
 #define LEARNING_MAP_A(X) \
     X(ACCURACY, "inferd_learning_accuracy", GAUGE, \
-      "Share of right classes over the last 1000 examples, each judged before it was learnt.")
+      "Share of right classes over the last 1000 examples, each judged before it was learnt.") \
+    X(AUTO_ROLLBACKS, "inferd_learning_auto_rollbacks_total", COUNTER, \
+      "Times that what was published has been taken back because the loss of new examples grew.")
 #define LEARNING_MAP_D(X) \
     X(DRIFT, "inferd_learning_drift_total", COUNTER, \
       "Times that ADWIN or Page-Hinkley saw the loss of new examples change.") \

@@ -343,6 +343,46 @@ class Gate(unittest.TestCase):
                 self.assertEqual(one.call("POST", "/promote")[0], 200)
 
 
+class Alarm(unittest.TestCase):
+    def test_auto_rollback(self):
+        """A stream goes wrong: what was published since is taken back, said, and stays back after a crash."""
+        training = {"learning_rate": 0.02, "auto_rollback": True, "rollback_updates": 8, "checkpoint_updates": 4}
+        with Service(training) as service:
+            _, base = service.predict(IMAGES[:1])
+            states = {base: service.predict(IMAGES[:8])[0]}
+            for k in range(20):
+                generation = teach(service, *lesson(k))["generation"]
+                states[generation] = service.predict(IMAGES[:8])[0]
+            self.assertEqual(generation, base + 20, "clean examples raise no alarm")
+            for k in range(20, 30):
+                generation = teach(service, *poisoned(k), learning_rate=0.1)["generation"]
+                states[generation] = service.predict(IMAGES[:8])[0]
+                backs = [row for row in listing(service)["generations"] if row["kind"] == "rollback"]
+                if backs:
+                    break
+            self.assertTrue(backs)
+            told = backs[0]["auto_rollback"]
+            self.assertGreater(told["loss"], 2 * told["before"])
+            self.assertLess(backs[0]["to"], base + 21)
+            self.assertEqual(backs[0]["principal"], "inferd")
+            page = service.daemon.get("/metrics").body.decode()
+            self.assertIn('inferd_learning_auto_rollbacks_total{model="digits",version="1"} 1', page)
+            self.assertIn("rolled back", service.daemon.log())
+            # The update that found it was learnt after it.
+            self.assertEqual(service.call("POST", "/rollback", {"generation": backs[0]["generation"]})[0], 200)
+            self.assertEqual(service.predict(IMAGES[:8])[0], states[backs[0]["to"]])
+            crash(service)
+            self.assertEqual(service.predict(IMAGES[:8])[0], states[backs[0]["to"]])
+
+    def test_off_by_default(self):
+        with Service({"learning_rate": 0.02}) as service:
+            for k in range(6):
+                teach(service, *lesson(k))
+            for k in range(6, 16):
+                teach(service, *poisoned(k), learning_rate=0.1)
+            self.assertNotIn("rollback", {row["kind"] for row in listing(service)["generations"]})
+
+
 class Killed(unittest.TestCase):
     def test_at_any_moment(self):
         """kill -9 while updates, promotions and predictions are under way: what was seen serving serves, what
