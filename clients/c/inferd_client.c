@@ -530,17 +530,19 @@ static bool post_model(struct inferd_client *client, const char *model, const ch
 }
 
 bool inferd_client_learn(struct inferd_client *client, const char *model, const char *version,
-                         const struct learn_request *request, bool evaluate,
+                         const struct learn_request *request, enum learn_form form,
                          const struct inferd_update *update, json_t **ret_answer,
                          struct inferd_error *err)
 {
+    static const char *const suffixes[] = {[LEARN_FINETUNE] = "/finetune",
+                                           [LEARN_FEEDBACK] = "/feedback",
+                                           [LEARN_EVALUATE] = "/evaluate"};
     struct text body;
     bool good;
 
     text_init(&body);
     learn_request_encode(request, &body);
-    good = post_model(client, model, version, evaluate ? "/evaluate" : "/finetune", &body, update,
-                      ret_answer, err);
+    good = post_model(client, model, version, suffixes[form], &body, update, ret_answer, err);
     text_free(&body);
     return good;
 }

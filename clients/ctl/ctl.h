@@ -30,8 +30,9 @@ struct ctl {
     int64_t first, last;                /* generations, -1: not said */
     struct learn_place examples[CTL_EXAMPLES_MAX];
     size_t n_examples;
+    const char *id;                     /* of a prediction, or NULL */
     const char *file;                   /* of export, NULL: standard output */
-    bool binary, json;
+    bool binary, json, log;
     int concurrency;
     double duration_s, timeout_s;
 };
@@ -52,6 +53,7 @@ enum ctl_exit ctl_metrics(struct ctl *ctl);
 enum ctl_exit ctl_predict(struct ctl *ctl);
 enum ctl_exit ctl_bench(struct ctl *ctl);
 enum ctl_exit ctl_finetune(struct ctl *ctl);
+enum ctl_exit ctl_feedback(struct ctl *ctl);
 enum ctl_exit ctl_evaluate(struct ctl *ctl);
 enum ctl_exit ctl_generations(struct ctl *ctl);
 enum ctl_exit ctl_rollback(struct ctl *ctl);

@@ -23,6 +23,8 @@ enum option_bit {
     TAKES_FILE = 256,
     TAKES_RANGE = 1 << 16, /* --first, --last */
     TAKES_EXAMPLES = 1 << 17,
+    TAKES_ID = 1 << 18,
+    TAKES_LOG = 1 << 19,
 };
 
 static const struct command {
@@ -42,6 +44,9 @@ static const struct command {
      "loss and metrics of what is served, on labelled examples"},
     {"export", 1, 1, TAKES_FILE, ctl_export, "export MODEL [--file model.onnx]",
      "the newest generation as an ONNX file"},
+    {"feedback", 1, 1, TAKES_ID | TAKES_TARGET | TAKES_UPDATE | TAKES_RATE | TAKES_OUTPUT,
+     ctl_feedback, "feedback MODEL --id ID --target NAME=VALUE... [--learning-rate R]",
+     "the label of an earlier prediction (predict --log): scored, then learnt, durably and once"},
     {"finetune", 1, 1, TAKES_INPUT | TAKES_TARGET | TAKES_UPDATE | TAKES_RATE | TAKES_OUTPUT,
      ctl_finetune, "finetune MODEL --input NAME=VALUE... --target NAME=VALUE... [--learning-rate R]",
      "learn from labelled examples, durably"},
@@ -54,8 +59,8 @@ static const struct command {
      "the server's numbers, as Prometheus reads them"},
     {"model", 1, 1, TAKES_OUTPUT, ctl_model, "model MODEL", "inputs and outputs of a model"},
     {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
-    {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_OUTPUT, ctl_predict,
-     "predict MODEL --input NAME=VALUE... [--binary]", "send a prediction and print the answer"},
+    {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_ID | TAKES_LOG | TAKES_OUTPUT, ctl_predict,
+     "predict MODEL --input NAME=VALUE... [--binary] [--log] [--id ID]", "send a prediction and print the answer"},
     {"promote", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_promote,
      "promote MODEL [--to GENERATION]", "what was learnt serves; the newest if not said"},
     {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
@@ -86,6 +91,8 @@ static void print_help(void)
            "  --input NAME=[[1,2],[3,4]]    JSON\n"
            "  --input NAME=@FILE            .npy, .csv (one row a line) or .json\n"
            "  --target NAME=VALUE           labels or values, in the same forms\n"
+           "  --log             keep the prediction until its label comes (feedback)\n"
+           "  --id ID           of the prediction; the server makes one for --log\n"
            "  --learning-rate R of this update\n"
            "  --key KEY         Idempotency-Key: the update is applied once for each\n"
            "  --if-match G      only if generation G is the newest\n"
@@ -196,6 +203,8 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
         if (ctl->n_targets == CTL_INPUTS_MAX)
             return "too many targets";
         ctl->targets[ctl->n_targets++] = value;
+    } else if (strcmp(name, "--id") == 0) {
+        ctl->id = value;
     } else if (strcmp(name, "--key") == 0) {
         if (value[0] == '\0' || strlen(value) > 255)
             return "expected 1 to 255 bytes";
@@ -245,12 +254,14 @@ static const struct option {
     {"--example", true, TAKES_EXAMPLES},
     {"--file", true, TAKES_FILE},
     {"--first", true, TAKES_RANGE},
+    {"--id", true, TAKES_ID},
     {"--if-match", true, TAKES_UPDATE},
     {"--input", true, TAKES_INPUT},
     {"--key", true, TAKES_UPDATE},
     {"--label", true, TAKES_TO},
     {"--last", true, TAKES_RANGE},
     {"--learning-rate", true, TAKES_RATE},
+    {"--log", false, TAKES_LOG},
     {"--output", true, TAKES_OUTPUT},
     {"--target", true, TAKES_TARGET},
     {"--time", true, TAKES_TO},
@@ -287,7 +298,7 @@ static enum ctl_exit parse_option(struct ctl *ctl, struct line *line, char **arg
         return ctl_usage("unknown option '%s'; see inferctl --help", argv[*i]);
     line->options |= option->bit;
     if (!option->has_value) {
-        ctl->binary = true;
+        *(option->bit == TAKES_LOG ? &ctl->log : &ctl->binary) = true;
         return equals == NULL ? CTL_OK : ctl_usage("%s takes no value", option->name);
     }
     if (value == NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Commands of learning: finetune, evaluate, generations, rollback, rewind, erase, promote, label, export. */
+ * Commands of learning: finetune, feedback, evaluate, generations, rollback, rewind, erase, promote, label, export. */
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/input.h"
 
@@ -9,29 +9,43 @@
 #include <string.h>
 #include <time.h>
 
-/* "generation 42, 2 examples, loss 0.183, accuracy 1" */
-static void print_learnt(const json_t *answer)
+/* ", loss 0.183, accuracy 1" */
+static void print_scores(const json_t *scored)
 {
-    const json_t *metrics = json_object_get(answer, "metrics"), *value;
-    const json_t *parameters = json_object_get(answer, "parameters");
-    const json_t *loss = json_object_get(answer, "loss");
+    const json_t *metrics = json_object_get(scored, "metrics"), *value;
+    const json_t *loss = json_object_get(scored, "loss");
     const char *name;
 
-    printf("generation %lld, %lld examples",
-           (long long)json_integer_value(json_object_get(parameters, "generation")),
-           (long long)json_integer_value(json_object_get(answer, "examples")));
     if (json_is_number(loss))
         printf(", loss %.6g", json_number_value(loss));
     json_object_foreach ((json_t *)metrics, name, value) {
         if (json_is_number(value))
             printf(", %s %.6g", name, json_number_value(value));
     }
+}
+
+/* "generation 42, 2 examples, loss 0.183, accuracy 1" */
+static void print_learnt(const json_t *answer)
+{
+    const json_t *parameters = json_object_get(answer, "parameters");
+    const json_t *made = json_object_get(answer, "prediction");
+
+    printf("generation %lld, %lld examples",
+           (long long)json_integer_value(json_object_get(parameters, "generation")),
+           (long long)json_integer_value(json_object_get(answer, "examples")));
+    print_scores(answer);
     fputs(json_is_true(json_object_get(parameters, "durable")) ? ", durable" : "", stdout);
     if (json_is_false(json_object_get(parameters, "complete")))
         fputs(", but what updates that are no longer kept taught stays", stdout);
     if (json_is_false(json_object_get(parameters, "published")))
         fputs(", not seen by predictions yet", stdout);
     puts(json_is_true(json_object_get(parameters, "replayed")) ? ", applied before" : "");
+    if (made != NULL) {
+        printf("the prediction, made by generation %lld",
+               (long long)json_integer_value(json_object_get(made, "generation")));
+        print_scores(made);
+        puts("");
+    }
 }
 
 static enum ctl_exit show(const struct ctl *ctl, json_t *answer)
@@ -43,7 +57,7 @@ static enum ctl_exit show(const struct ctl *ctl, json_t *answer)
     return CTL_OK;
 }
 
-static enum ctl_exit learn(struct ctl *ctl, bool evaluate)
+static enum ctl_exit learn(struct ctl *ctl, enum learn_form form)
 {
     struct message_memory *memory = message_memory_create();
     struct learn_request request = {.learning_rate = ctl->learning_rate};
@@ -66,7 +80,7 @@ static enum ctl_exit learn(struct ctl *ctl, bool evaluate)
     } else {
         request.n_inputs = inputs.n_inputs;
         request.inputs = inputs.inputs;
-        result = inferd_client_learn(ctl->client, ctl->model, ctl->version, &request, evaluate,
+        result = inferd_client_learn(ctl->client, ctl->model, ctl->version, &request, form,
                                      &ctl->update, &answer, &err)
                      ? show(ctl, answer)
                      : ctl_fail(&err);
@@ -78,12 +92,37 @@ static enum ctl_exit learn(struct ctl *ctl, bool evaluate)
 
 enum ctl_exit ctl_finetune(struct ctl *ctl)
 {
-    return learn(ctl, false);
+    return learn(ctl, LEARN_FINETUNE);
+}
+
+/* The inputs are those that were predicted from. */
+enum ctl_exit ctl_feedback(struct ctl *ctl)
+{
+    struct message_memory *memory = message_memory_create();
+    struct learn_request request = {.learning_rate = ctl->learning_rate, .id = ctl->id};
+    struct inferd_error err;
+    struct problem problem = {0};
+    enum ctl_exit result;
+    json_t *answer;
+
+    if (memory == NULL)
+        return ctl_usage("out of memory");
+    if (ctl->id == NULL)
+        result = ctl_usage("feedback needs --id: that of the prediction");
+    else if (!targets_read(ctl, memory, &request, &problem))
+        result = ctl_usage("%s", problem.text);
+    else
+        result = inferd_client_learn(ctl->client, ctl->model, ctl->version, &request,
+                                     LEARN_FEEDBACK, &ctl->update, &answer, &err)
+                     ? show(ctl, answer)
+                     : ctl_fail(&err);
+    message_memory_destroy(memory);
+    return result;
 }
 
 enum ctl_exit ctl_evaluate(struct ctl *ctl)
 {
-    return learn(ctl, true);
+    return learn(ctl, LEARN_EVALUATE);
 }
 
 static void print_row(const json_t *row)

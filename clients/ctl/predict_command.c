@@ -54,6 +54,9 @@ static void print_answer(const struct ctl *ctl, struct infer_response *response)
     }
     for (i = 0; i < response->n_outputs; i++)
         print_table(&response->outputs[i]);
+    if (response->logged >= 0)
+        printf("id %s%s\n", response->id != NULL ? response->id : "",
+               response->logged ? "" : ", NOT logged");
 }
 
 enum ctl_exit ctl_predict(struct ctl *ctl)
@@ -73,8 +76,13 @@ enum ctl_exit ctl_predict(struct ctl *ctl)
         return ctl_fail(&err);
     }
     if (!inputs_read(ctl, &model, memory, &request, &problem)) {
-        result = ctl_usage("%s", problem.text);
-    } else if (!inferd_client_predict(ctl->client, ctl->model, ctl->version, &request, ctl->binary,
+        inferd_model_finish(&model);
+        message_memory_destroy(memory);
+        return ctl_usage("%s", problem.text);
+    }
+    request.id = ctl->id;
+    request.log = ctl->log;
+    if (!inferd_client_predict(ctl->client, ctl->model, ctl->version, &request, ctl->binary,
                                       &answer, &err)) {
         result = ctl_fail(&err);
     } else {
