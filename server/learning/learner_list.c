@@ -33,9 +33,10 @@ static bool collect(void *arg, const struct journal_row *row, size_t n_erased)
         size_t capacity = 2 * listing->capacity + 16;
         struct history_range *grown = realloc(listing->quarantined, capacity * sizeof(*grown));
 
-        listing->failed = grown == NULL;
-        if (listing->failed)
+        if (grown == NULL) {
+            listing->failed = true;
             return false;
+        }
         listing->quarantined = grown;
         listing->capacity = capacity;
     }
