@@ -40,7 +40,7 @@ def fashion(args, folder):
                            "--shift", "1", "--flip", "--epochs", str(epochs), "--batch", "64", "--schedule", "one-cycle",
                            "--rate", "0.01", "--validation", "0.05", "--metric", "accuracy", "--threads", str(args.threads),
                            "-o", f"{folder}/learned.onnx"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    accuracy = re.search(r"^test:.* accuracy ([0-9.]+)", said, re.M)
+    accuracy = re.search(r"^test of .*\n *accuracy +([0-9.]+)", said, re.M)
     print(f"bench accuracy data=fashion-mnist model=resnet-8 epochs={epochs} test_accuracy={accuracy.group(1)} "
           f"seconds={time.time() - begun:.0f}", flush=True)
 

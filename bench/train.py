@@ -9,7 +9,12 @@ bench train model= optimiser= batch= threads= inferd_ms= torch_ms= ratio= inferd
 Then, unless --no-memory is given, the peak memory of a process that only trains: of inferd's all of it, of
 PyTorch's what it took beyond its libraries.
 
-bench train memory model= optimiser= batch= inferd_mb= torch_mb= ratio= torch_libraries_mb="""
+bench train memory model= optimiser= batch= inferd_mb= torch_mb= ratio= torch_libraries_mb=
+
+With two threads, also how the work is shared: CPU time of the thread that steps, waiting included, and of both. Two whole
+cores gain at most both / own, whatever this machine's two CPUs are (often two threads of one core):
+
+bench train shares model= optimiser= batch= own_ms= both_ms= gain_most="""
 import argparse
 import copy
 import os
@@ -24,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETTLE = 0.1
 RATE = 1e-4
 MEMORY_STEPS = 5
+SHARE_STEPS_MAX = 200
 sys.path.insert(0, str(ROOT / "bench"))
 import peers  # noqa: E402
 
@@ -34,12 +40,12 @@ MODELS = {"mlp": ("ce", 32), "lenet5": ("ce", 32), "resnet18": ("ce", 8), "lstm"
 class Inferd:
     """bench/train_bench behind a pipe."""
 
-    def __init__(self, build, model, threads, optimiser, loss, folder, rate=RATE):
+    def __init__(self, build, model, threads, optimiser, loss, folder, rate=RATE, spin_us=200):
         self.folder = pathlib.Path(folder)
         self.process = subprocess.Popen(
             [str(pathlib.Path(build) / "bench" / "train_bench"), str(model), str(threads), optimiser, loss,
-             str(rate)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             str(rate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "INFERD_BENCH_SPIN_US": str(spin_us)})
         self.answer()
 
     def answer(self):
@@ -175,6 +181,21 @@ def run_memory(args, name, optimiser, batch, folder):
           f"torch_libraries_mb={libraries / 1e6:.1f}", flush=True)
 
 
+def run_shares(args, name, optimiser, batch, folder):
+    loss, usual = MODELS[name]
+    batch = batch or usual
+    module = seeded(name)
+    inputs = make_inputs(name, batch)
+    inferd = Inferd(args.build, export(module, name, inputs, folder), 2, optimiser, loss, folder, spin_us=0)
+    inferd.prepare(inputs, make_target(loss, module, inputs))
+    inferd.step()
+    steps = min(max(5, round(args.seconds * args.rounds / max(inferd.time(0), 1e-4))), SHARE_STEPS_MAX)
+    own, both = (float(word) / steps * 1e3 for word in inferd.ask(f"cpu {steps}").split())
+    inferd.close()
+    print(f"bench train shares model={name} optimiser={optimiser} batch={batch} own_ms={own:.4g} both_ms={both:.4g} "
+          f"gain_most={both / own:.2f}", flush=True)
+
+
 def export(module, name, inputs, folder):
     """As exporters leave a network that is to be trained further: nothing folded."""
     import torch
@@ -247,6 +268,8 @@ def main():
             for optimiser in args.optimisers:
                 if not args.only_memory:
                     run_case(args, name, optimiser, args.batch, args.threads[0], folder)
+                if args.threads[0] == 2:
+                    run_shares(args, name, optimiser, args.batch, folder)
                 if not args.no_memory and args.threads[0] == 1:
                     run_memory(args, name, optimiser, args.batch, folder)
 

@@ -6,6 +6,8 @@
  *   target FILE D0,D1,...    what is to be learned: floats, or int64 class ids for the loss "ce"
  *   step                     one step: prints its loss
  *   time SECONDS             steps for about that long: prints seconds of the fastest and the median one
+ *   cpu STEPS                so many steps: prints seconds of CPU time of the thread that steps and of all
+ *                            threads (INFERD_BENCH_SPIN_US=0: those that wait for work take none)
  *   memory                   prints the bytes that the trainer takes
  *   peak                     prints the most bytes of memory that the process had since it began
  *
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { INPUTS_MAX = 4 };
 
@@ -37,7 +40,8 @@ static void load(struct bench *bench, char **arguments)
     const struct model_options load = {.for_training = getenv("INFERD_BENCH_PLAIN") == NULL};
     struct trainer_options options = trainer_options_default();
     struct trainer_loss loss = {.axis_by_head = true};
-    int threads = atoi(arguments[2]);
+    const char *spin = getenv("INFERD_BENCH_SPIN_US");
+    int threads = atoi(arguments[2]), spin_us = spin != NULL ? atoi(spin) : 200;
     struct engine_error err = {0};
     enum optimiser_kind optimiser;
     enum loss_kind kind;
@@ -57,7 +61,7 @@ static void load(struct bench *bench, char **arguments)
     options.n_losses = 1;
     options.losses = &loss;
     bench->trainer = trainer_create(bench->model, &options,
-                                    threads > 1 ? pool_create(threads, 200) : NULL, &err);
+                                    threads > 1 ? pool_create(threads, spin_us) : NULL, &err);
     if (bench->trainer == NULL)
         fail(arguments[1], err.text);
 }
@@ -102,6 +106,25 @@ static void time_step(void *arg)
     step(arg);
 }
 
+static double read_clock(clockid_t clock)
+{
+    struct timespec time;
+
+    clock_gettime(clock, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void print_cpu(struct bench *bench, int steps)
+{
+    double own = read_clock(CLOCK_THREAD_CPUTIME_ID), all = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+
+    for (int i = 0; i < steps; i++)
+        step(bench);
+    own = read_clock(CLOCK_THREAD_CPUTIME_ID) - own;
+    all = read_clock(CLOCK_PROCESS_CPUTIME_ID) - all;
+    printf("%.9g %.9g\n", own, all);
+}
+
 /* As the kernel counts it: VmHWM of /proc/self/status. */
 static void print_peak(void)
 {
@@ -140,6 +163,8 @@ static void obey(struct bench *bench, char *line)
         printf("%.9g\n", step(bench));
     } else if (strcmp(words[0], "time") == 0 && words[1] != NULL) {
         timing_print(time_step, bench, atof(words[1]));
+    } else if (strcmp(words[0], "cpu") == 0 && words[1] != NULL) {
+        print_cpu(bench, atoi(words[1]));
     } else if (strcmp(words[0], "peak") == 0) {
         print_peak();
     } else if (strcmp(words[0], "memory") == 0) {
