@@ -126,11 +126,34 @@ void model_config_encode(struct text *text, const struct model_metadata *metadat
     close_with(text, "}");
 }
 
-void model_ready_encode(struct text *text, const char *name, bool ready)
+static void encode_detail(struct text *text, const struct ready_detail *detail)
+{
+    static const char *const words[] = {"false", "true"};
+
+    text_printf(text, ",\"learning\":{\"read_only\":%s", words[detail->read_only]);
+    if (detail->reason[0] != '\0') {
+        text_puts(text, ",\"reason\":");
+        text_json_string(text, detail->reason, strlen(detail->reason));
+    }
+    text_printf(text, ",\"loss_drifting\":%s,\"input_drifting\":%s,\"input_psi\":",
+                words[detail->loss_drifting], words[detail->input_drifting]);
+    text_json_double(text, detail->input_psi);
+    if (detail->worst_input[0] != '\0') {
+        text_puts(text, ",\"worst_input\":");
+        text_json_string(text, detail->worst_input, strlen(detail->worst_input));
+    }
+    text_puts(text, "}");
+}
+
+void model_ready_encode(struct text *text, const char *name, bool ready,
+                        const struct ready_detail *detail)
 {
     text_puts(text, "{");
     put_member(text, "name", name);
-    text_printf(text, "\"ready\":%s}", ready ? "true" : "false");
+    text_printf(text, "\"ready\":%s", ready ? "true" : "false");
+    if (detail != NULL)
+        encode_detail(text, detail);
+    text_puts(text, "}");
 }
 
 void repository_index_encode(struct text *text, const struct repository_row *rows, int n_rows)

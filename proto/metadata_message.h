@@ -28,7 +28,16 @@ void server_metadata_encode(struct text *text, const char *name, const char *ver
                             const char *const *extensions, int n_extensions);
 void model_metadata_encode(struct text *text, const struct model_metadata *metadata);
 void model_config_encode(struct text *text, const struct model_metadata *metadata);
-void model_ready_encode(struct text *text, const char *name, bool ready);
+/* What a model that learns says of itself beside being ready. */
+struct ready_detail {
+    bool read_only;             /* updates are refused: `reason` */
+    bool loss_drifting, input_drifting;
+    double input_psi;
+    const char *reason, *worst_input;   /* "" where there is none */
+};
+/* `detail` NULL: it does not learn. */
+void model_ready_encode(struct text *text, const char *name, bool ready,
+                        const struct ready_detail *detail);
 void repository_index_encode(struct text *text, const struct repository_row *rows, int n_rows);
 /* GET /v1/models/M: a superset that TF Serving's and KServe's v1 clients both read. */
 void v1_status_encode(struct text *text, const char *name, bool ready,

@@ -2,6 +2,7 @@
 #include "engine/learn/feature_drift.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,4 +169,73 @@ void feature_drift_next(struct feature_drift *drift)
 {
     memset(drift->counts, 0, drift->features * SLOTS * sizeof(*drift->counts));
     drift->rows = 0;
+}
+
+/* --- saved --- */
+
+/* Then the edges, then the reference's counts; `sum` is FNV-1a over all that follows it. */
+struct saved_head {
+    char magic[8];
+    uint64_t sum, features, rows;
+};
+
+static const char saved_magic[8] = "psi ref1";
+
+static uint64_t sum_of(const void *data, size_t bytes)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+    for (const unsigned char *byte = data; bytes-- > 0; byte++)
+        sum = (sum ^ *byte) * UINT64_C(0x100000001b3);
+    return sum;
+}
+
+static size_t saved_bytes(size_t features)
+{
+    return sizeof(struct saved_head) + features * (EDGES * sizeof(float) + SLOTS * sizeof(uint32_t));
+}
+
+size_t feature_drift_saved_bytes(const struct feature_drift *drift)
+{
+    return saved_bytes(drift->features);
+}
+
+void feature_drift_save(const struct feature_drift *drift, void *to)
+{
+    struct saved_head head = {.features = drift->features, .rows = drift->reference_rows};
+    size_t edges = drift->features * EDGES * sizeof(float), at = offsetof(struct saved_head, features);
+    char *body = (char *)to + sizeof(head);
+
+    memcpy(head.magic, saved_magic, sizeof(head.magic));
+    memcpy(to, &head, sizeof(head));
+    memcpy(body, drift->edges, edges);
+    memcpy(body + edges, drift->reference, drift->features * SLOTS * sizeof(uint32_t));
+    head.sum = sum_of((char *)to + at, saved_bytes(drift->features) - at);
+    memcpy(to, &head, sizeof(head));
+}
+
+struct feature_drift *feature_drift_restore(size_t features, const void *saved, size_t bytes,
+                                            struct engine_error *err)
+{
+    size_t edges = features * EDGES * sizeof(float), at = offsetof(struct saved_head, features);
+    const char *body = (const char *)saved + sizeof(struct saved_head);
+    struct feature_drift *drift;
+    struct saved_head head;
+
+    if (features == 0 || features > FEATURE_DRIFT_FEATURES_MAX || bytes != saved_bytes(features) ||
+        memcpy(&head, saved, sizeof(head)) == NULL || head.features != features ||
+        memcmp(head.magic, saved_magic, sizeof(head.magic)) != 0 || head.rows > UINT32_MAX / 2 ||
+        head.sum != sum_of((const char *)saved + at, bytes - at)) {
+        engine_error_set(err, ENGINE_BAD_INPUT, "no reference of %zu features", features);
+        return NULL;
+    }
+    drift = feature_drift_create(features, FEATURE_DRIFT_BINS, err);
+    if (drift == NULL)
+        return NULL;
+    free(drift->sample);
+    drift->sample = NULL;
+    drift->reference_rows = drift->collected = (size_t)head.rows;
+    memcpy(drift->edges, body, edges);
+    memcpy(drift->reference, body + edges, features * SLOTS * sizeof(uint32_t));
+    return drift;
 }

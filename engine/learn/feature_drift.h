@@ -30,6 +30,13 @@ uint64_t feature_drift_rows(const struct feature_drift *drift);
 double feature_drift_index(const struct feature_drift *drift, size_t feature);
 /* The largest and its feature. */
 double feature_drift_worst(const struct feature_drift *drift, size_t *ret_feature);
+/* A whole reference as bytes, for another process: not longer than this, and written to `to`. */
+size_t feature_drift_saved_bytes(const struct feature_drift *drift);
+void feature_drift_save(const struct feature_drift *drift, void *to);
+/* What has been saved, ready to count. NULL sets `err`: BAD_INPUT if the bytes are not a reference of that
+ * many features, bit for bit. */
+struct feature_drift *feature_drift_restore(size_t features, const void *saved, size_t bytes,
+                                            struct engine_error *err);
 /* Begins the next window against the same reference. */
 void feature_drift_next(struct feature_drift *drift);
 

@@ -119,6 +119,8 @@ bool learn_config_parse(const json_t *object, struct learn_config *config,
         return bad(err, "publish", "one of each, gate, manual");
     if (made.learning_rate > made.learning_rate_max)
         return bad(err, "learning_rate", "at most training.learning_rate_max");
+    if (made.drift_reference > 0 && made.drift_reference < 100)
+        return bad(err, "drift_reference", "0 or at least 100: an index of fewer rows is noise");
     if (made.publish_every == 0 && made.publish_ms == 0)
         return bad(err, "publish_every", "1 or more where there is no training.publish_ms");
     if (made.publish_every == 1 && made.publish_ms > 0)

@@ -43,6 +43,10 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(INT, replay_bytes_max, 4096, 9007199254740991, 67108864, "memory for them") \
     X(REAL, replay_ratio, 0, 100, 1, "of them for each example of an update") \
     X(BOOL, replay_balanced, 0, 1, 0, "an equal share of them for each class") \
+    X(INT, drift_reference, 0, 10000000, 0, \
+      "rows of live predictions that later ones are compared with, and of each comparison; 0: none") \
+    X(REAL, drift_psi, 0.001, 1000, 0.25, "population stability index from which inputs have drifted") \
+    X(BOOL, layer_norms, 0, 1, 0, "norms of gradient and update by layer in /metrics, 32 layers at most") \
     X(INT, publish_every, 0, 1000000, 1, "updates until predictions see them; 0: after publish_ms") \
     X(INT, publish_ms, 0, 86400000, 0, \
       "milliseconds until predictions see an update, if publish_every does not come first") \

@@ -47,6 +47,7 @@ void learner_latch(struct learner *learner, const struct storage_fault *fault)
     learner->reason = reason;
     pthread_mutex_unlock(&learner->lock);
     learning_stats_set(stats_learning(learner->entry->stats), LEARNING_READ_ONLY, 1);
+    learning_stats_note(stats_learning(learner->entry->stats), reason.text, NULL);
 }
 
 bool learner_open(struct learner *learner, struct problem *problem)
@@ -64,6 +65,7 @@ bool learner_open(struct learner *learner, struct problem *problem)
     if (learner->stored)
         learner_note_newest(learner);
     learner_mix_begin(learner);
+    learner_drift_begin(learner);
     return true;
 }
 
@@ -76,6 +78,8 @@ void learner_close(struct learner *learner)
     if (learner->stored)
         storage_dir_close(&learner->dir);
     learner_mix_end(learner);
+    learner_drift_end(learner);
+    free(learner->layer_of);
     prequential_destroy(learner->prequential);
     learner_gate_finish(learner);
     prequential_destroy(learner->feedback);

@@ -61,6 +61,9 @@ struct learner {
     uint64_t checkpointed;         /* generation of the newest checkpoint, or of the last that failed */
     struct journal_options journal_options;
     struct pace_runner pace;
+    struct learner_drift *drift;       /* NULL: not watched */
+    struct learning_layers *layers;    /* NULL: not asked for; of the statistics */
+    int *layer_of;                     /* by tensor that learns */
     struct publish_policy policy;
     struct learner_mix *mix;           /* NULL: none */
     int64_t mixed;                     /* copies among the rows of the step under way */
@@ -69,6 +72,7 @@ struct learner {
     struct prequential *feedback;      /* of predictions as made; from the first late label on */
     struct adwin adwin;
     struct page_hinkley page_hinkley;
+    int64_t calm;                      /* examples until the loss counts as steady again */
 };
 
 /* An update that has been computed and waits for its group's commit. */
@@ -188,6 +192,16 @@ int learner_watch(struct learner *learner, const struct learn_job *job,
  * shapes it takes), and counts it. `metrics` is what ret_made->metrics will point to. */
 void learner_score_served(struct learner *learner, const struct learn_job *job,
                           struct learn_made *ret_made, struct learn_metric metrics[METRIC_COUNT]);
+
+/* learner_drift.c: the inputs of live predictions against a reference. Nothing happens if the model's config
+ * does not want it. */
+struct learner_drift;
+void learner_drift_begin(struct learner *learner);
+void learner_drift_end(struct learner *learner);
+void learner_drift_sample(struct learner *learner, const struct tap_sample *sample);
+
+/* learner_layers.c: norms of the step by layer, for /metrics. */
+void learner_note_layers(struct learner *learner, const struct trainer_result *result);
 
 /* learner_tap.c: copies of live predictions. Taken from learner_create() to learner_destroy(). */
 void learner_tap_begin(struct learner *learner);

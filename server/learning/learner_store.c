@@ -7,6 +7,7 @@
 
 #include "server/clock.h"
 #include "server/observe/log.h"
+#include "server/observe/statistics.h"
 #include "server/options.h"
 
 #include <dirent.h>
@@ -132,6 +133,9 @@ static bool recover_all(struct learner *learner, struct problem *problem)
                     first != NULL ? first->file : "", first != NULL ? ": " : "",
                     first != NULL ? first->text : "the learnt state is damaged");
     }
+    learning_stats_set(stats_learning(learner->entry->stats), LEARNING_READ_ONLY,
+                       recovery.mode == RECOVERY_READ_ONLY);
+    learning_stats_note(stats_learning(learner->entry->stats), learner->reason.text, NULL);
     return true;
 }
 

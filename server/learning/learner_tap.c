@@ -10,7 +10,7 @@ typedef void (*sample_consumer)(struct learner *learner, const struct tap_sample
 /* By use; NULL: nobody opens the tap for it. */
 static const sample_consumer consumers[TAP_USES] = {
     [TAP_SHADOW] = learner_shadow_sample,
-    [TAP_FEATURES] = NULL,
+    [TAP_FEATURES] = learner_drift_sample,
 };
 
 /* On the thread of a prediction. Under the lock, so that a learner about to wait hears it. */

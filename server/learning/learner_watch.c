@@ -75,14 +75,44 @@ static double add_classes(struct learner *learner, const struct learn_job *job,
     return judged > 0 ? (double)right / (double)judged : NAN;
 }
 
-static void look_for_drift(struct learner *learner, double loss)
+/* Each example's mean squared error over its values; probabilities where the loss has a sigmoid. */
+static void add_errors(struct learner *learner, const struct learn_job *job,
+                       const struct tensor *values, const struct trainer_result *result)
 {
+    const struct tensor *targets = &job->targets[0];
+    enum loss_kind kind = trainer_loss_form(learner->trainer, 0)->kind;
+    int64_t all = shape_elements(&values->shape), rows = result->examples;
+    bool told = kind != LOSS_CE && rows > 0 && all % rows == 0 &&
+                shape_elements(&targets->shape) == all;
+
+    for (int64_t r = 0; r < rows && learner->prequential != NULL; r++) {
+        int64_t each = all / rows;
+        double error = 0.0;
+
+        for (int64_t k = r * each; told && k < (r + 1) * each; k++) {
+            double value = (double)((const float *)values->data)[k];
+
+            value = kind == LOSS_BCE ? 1.0 / (1.0 + exp(-value)) : value;
+            error += (value - tensor_double_at(targets, k)) * (value - tensor_double_at(targets, k));
+        }
+        prequential_add_error(learner->prequential, result->loss,
+                              told ? error / (double)each : result->loss);
+    }
+}
+
+static void look_for_drift(struct learner *learner, double loss, int64_t examples)
+{
+    struct learning_stats *stats = stats_learning(learner->entry->stats);
     bool adwin = adwin_add(&learner->adwin, loss);
     bool page_hinkley = page_hinkley_add(&learner->page_hinkley, loss);
 
+    learner->calm = learner->calm > examples ? learner->calm - examples : 0;
+    if (adwin || page_hinkley)
+        learner->calm = WINDOW;
+    learning_stats_set(stats, LEARNING_LOSS_DRIFTING, learner->calm > 0);
     if (!adwin && !page_hinkley)
         return;
-    learning_stats_add(stats_learning(learner->entry->stats), LEARNING_DRIFT, 1);
+    learning_stats_add(stats, LEARNING_DRIFT, 1);
     log_write(learner->log, LOG_LEVEL_WARNING, "the loss of new examples has changed",
               "model=%s version=%s detector=%s loss=%.6g generation=%" PRId64,
               learner->entry->name, learner->entry->version, adwin ? "adwin" : "page-hinkley", loss,
@@ -112,22 +142,26 @@ int learner_watch(struct learner *learner, const struct learn_job *job,
     if (classes)
         accuracy = add_classes(learner, job, &values, result->loss);
     else
-        for (int64_t i = 0; i < result->examples && learner->prequential != NULL; i++)
-            prequential_add_error(learner->prequential, result->loss, result->loss);
+        add_errors(learner, job, &values, result);
     if (learner->prequential != NULL) {
         struct prequential_score score = prequential_window(learner->prequential);
 
         learning_stats_set(stats, LEARNING_LOSS, score.loss);
-        if (classes)
+        if (classes) {
             learning_stats_set(stats, LEARNING_ACCURACY, score.accuracy);
+            learning_stats_set(stats, LEARNING_KAPPA, score.kappa);
+        } else {
+            learning_stats_set(stats, LEARNING_SQUARED_ERROR, score.error);
+        }
     }
     learning_stats_set(stats, LEARNING_GRADIENT_NORM, result->gradient_norm);
     learning_stats_set(stats, LEARNING_UPDATE_NORM, result->update_norm);
     learning_stats_add(stats, LEARNING_EXAMPLES, (double)result->examples);
+    learner_note_layers(learner, result);
     /* A candidate is not what serves: then learner_judge() has scored that. */
     if (!learner_has_candidate(learner))
         learner_alarm_add(learner, result->loss);
-    look_for_drift(learner, result->loss);
+    look_for_drift(learner, result->loss, result->examples);
     if (!classes)
         return learner_measure(learner, &values, &job->targets[0], false, metrics);
     metrics[0] = (struct learn_metric){evaluation_metric_name(METRIC_ACCURACY), accuracy};

@@ -83,6 +83,7 @@ static bool entry_loading(void *arg, struct model_entry *entry, const struct mod
     }
     pupil->entry = entry;
     pupil->config = config->training;
+    /* Whose inputs are to be watched needs its learner from the first prediction on, but nobody waits. */
     if (state_dir != NULL && learner_has_state(state_dir, entry)) {
         pupil->learner = start(learning, pupil);
         if (pupil->learner == NULL || !learner_wait(pupil->learner, err)) {
@@ -92,7 +93,8 @@ static bool entry_loading(void *arg, struct model_entry *entry, const struct mod
             free(pupil);
             return false;
         }
-    }
+    } else if (state_dir != NULL && pupil->config.enabled && pupil->config.drift_reference > 0)
+        pupil->learner = start(learning, pupil);
     pthread_mutex_lock(&learning->lock);
     pupil->next = learning->pupils;
     learning->pupils = pupil;

@@ -27,10 +27,12 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_answer.c \
 	server/learning/learner_back.c \
 	server/learning/learner_commit.c \
+	server/learning/learner_drift.c \
 	server/learning/learner_file.c \
 	server/learning/learner_gate.c server/learning/learner_gate.h \
 	server/learning/learner_judge.c \
 	server/learning/learner_label.c \
+	server/learning/learner_layers.c \
 	server/learning/learner_list.c \
 	server/learning/learner_feedback.c \
 	server/learning/learner_mix.c \

@@ -5,6 +5,7 @@
 #define SERVER_OBSERVE_HEALTH_H
 
 #include "proto/problem.h"
+#include "server/observe/learning_stats.h"
 
 #include <stdbool.h>
 
@@ -16,5 +17,9 @@ bool health_server_ready(const struct services *services, struct problem *proble
 /* True when this version (NULL: any) answers predictions now. False sets 404 or 503. */
 bool health_model_ready(const struct services *services, const char *name, const char *version,
                         struct problem *problem);
+
+/* What it says of its learning; `active` false when it does not learn or is not ready. */
+void health_learning(const struct services *services, const char *name, const char *version,
+                     struct learning_totals *ret_totals);
 
 #endif

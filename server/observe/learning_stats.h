@@ -6,6 +6,7 @@
 
 #include "server/observe/histogram.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* X(id, series, type, help): one number each. In parts, as the table of metrics is in alphabetical order
@@ -28,6 +29,13 @@
     X(GENERATION, "inferd_learning_generation", GAUGE, "The generation that serves.") \
     X(GRADIENT_NORM, "inferd_learning_gradient_norm", GAUGE, \
       "Norm of the newest update's gradient, before clipping.") \
+    X(INPUT_DRIFTING, "inferd_learning_input_drifting", GAUGE, \
+      "1 while the inputs of live predictions are not distributed as those of the reference.") \
+    X(INPUT_PSI, "inferd_learning_input_psi", GAUGE, \
+      "Population stability index of the input that has changed most, over the last whole window.") \
+    X(KAPPA, "inferd_learning_kappa", GAUGE, \
+      "Cohen's kappa over the last 1000 examples, each judged before it was learnt.")
+#define LEARNING_MAP_L(X) \
     X(LOG_BYTES, "inferd_learning_log_bytes", GAUGE, \
       "Bytes of the log of predictions that wait for their labels.") \
     X(LOG_LOST, "inferd_learning_log_lost_total", COUNTER, \
@@ -39,6 +47,8 @@
     X(LOGGED, "inferd_learning_logged_total", COUNTER, "Predictions written to the log.") \
     X(LOSS, "inferd_learning_loss", GAUGE, \
       "Mean loss over the last 1000 examples, each judged before it was learnt.") \
+    X(LOSS_DRIFTING, "inferd_learning_loss_drifting", GAUGE, \
+      "1 from a change of the loss of new examples until 1000 more have come without another.") \
     X(NEWEST, "inferd_learning_newest_generation", GAUGE, \
       "The newest durable generation; predictions may not see it yet.") \
     X(PROMOTIONS, "inferd_learning_promotions_total", COUNTER, "Candidates that were promoted.") \
@@ -61,10 +71,13 @@
       "Share of live predictions whose largest score the candidate gives to another class.") \
     X(SHADOW_ROWS, "inferd_learning_shadow_rows_total", COUNTER, \
       "Rows of live predictions that a candidate has computed too.") \
+    X(SQUARED_ERROR, "inferd_learning_squared_error", GAUGE, \
+      "Mean squared error over the last 1000 examples, each judged before it was learnt.") \
     X(UPDATE_NORM, "inferd_learning_update_norm", GAUGE, \
       "Norm of the newest update's change of the weights.") \
     X(UPDATES, "inferd_learning_updates_total", COUNTER, "Updates that were made durable.")
-#define LEARNING_MAP(X) LEARNING_MAP_A(X) LEARNING_MAP_D(X) LEARNING_MAP_U(X)
+#define LEARNING_MAP(X) \
+    LEARNING_MAP_A(X) LEARNING_MAP_D(X) LEARNING_MAP_L(X) LEARNING_MAP_U(X)
 
 /* Why an update was refused: the reasons of its answer. */
 #define LEARNING_REFUSAL_MAP(X) \
@@ -80,8 +93,22 @@ enum learning_number { LEARNING_MAP(X) LEARNING_COUNT };
 enum learning_refusal { LEARNING_REFUSAL_MAP(X) LEARNING_REFUSAL_COUNT };
 #undef X
 
+enum { LEARNING_LAYERS_MAX = 32, LEARNING_LAYER_BYTES = 96, LEARNING_NOTE_BYTES = 200 };
+
+/* Norms by layer; the names never change. */
+struct learning_layers {
+    struct learning_layers *older;       /* those of an earlier load, which somebody may be reading */
+    int n_layers;
+    char names[LEARNING_LAYERS_MAX][LEARNING_LAYER_BYTES];
+    _Atomic double gradients[LEARNING_LAYERS_MAX], updates[LEARNING_LAYERS_MAX];
+};
+
 /* Zeroed: it does not learn, and has no series. */
 struct learning_stats {
+    _Atomic(struct learning_layers *) layers;   /* NULL: not wanted */
+    /* Words for people: why it is read only, which input has changed. */
+    pthread_mutex_t note_lock;
+    char reason[LEARNING_NOTE_BYTES], worst_input[LEARNING_NOTE_BYTES];
     _Atomic bool active;
     _Atomic double numbers[LEARNING_COUNT];
     _Atomic uint64_t refused[LEARNING_REFUSAL_COUNT];
@@ -93,8 +120,18 @@ struct learning_totals {
     double numbers[LEARNING_COUNT];
     uint64_t refused[LEARNING_REFUSAL_COUNT];
     struct histogram_totals commits;
+    const struct learning_layers *layers;
+    char reason[LEARNING_NOTE_BYTES], worst_input[LEARNING_NOTE_BYTES];
 };
 
+/* Of zeroed memory. */
+void learning_stats_init(struct learning_stats *stats);
+void learning_stats_finish(struct learning_stats *stats);
+/* Copied; cut if need be. Any thread. */
+void learning_stats_note(struct learning_stats *stats, const char *reason, const char *worst_input);
+/* Takes it over, unless there are such layers already; returns those that count. */
+struct learning_layers *learning_stats_layers(struct learning_stats *stats,
+                                              struct learning_layers *layers);
 /* One thread at a time for each number. */
 void learning_stats_set(struct learning_stats *stats, enum learning_number which, double number);
 void learning_stats_add(struct learning_stats *stats, enum learning_number which, double amount);

@@ -202,6 +202,47 @@ static void write_learning(const struct exposition *exposition, const struct met
     write_models(exposition, family, learning_series);
 }
 
+/* One line a layer. */
+static void layer_lines(const struct model_visit *visit, const struct model_stats *stats,
+                        const struct model_totals *totals, bool updates)
+{
+    const struct learning_layers *layers = totals->learning.layers;
+
+    for (int i = 0; layers != NULL && i < layers->n_layers; i++) {
+        double norm = atomic_load_explicit(updates ? &layers->updates[i] : &layers->gradients[i],
+                                           memory_order_relaxed);
+
+        begin_model_line(visit, "", stats);
+        text_printf(visit->exposition->text, ",layer=\"%s\"} ", layers->names[i]);
+        text_json_double(visit->exposition->text, norm);
+        text_puts(visit->exposition->text, "\n");
+    }
+}
+
+static void layer_gradient_series(const struct model_visit *visit, const struct model_stats *stats,
+                                  const struct model_totals *totals)
+{
+    layer_lines(visit, stats, totals, false);
+}
+
+static void layer_update_series(const struct model_visit *visit, const struct model_stats *stats,
+                                const struct model_totals *totals)
+{
+    layer_lines(visit, stats, totals, true);
+}
+
+static void write_layer_gradients(const struct exposition *exposition,
+                                  const struct metric_family *family)
+{
+    write_models(exposition, family, layer_gradient_series);
+}
+
+static void write_layer_updates(const struct exposition *exposition,
+                                const struct metric_family *family)
+{
+    write_models(exposition, family, layer_update_series);
+}
+
 static void commit_series(const struct model_visit *visit, const struct model_stats *stats,
                           const struct model_totals *totals)
 {
@@ -366,6 +407,11 @@ const struct metric_family metric_families[] = {
     OWN("inferd_learning_commit_seconds", HISTOGRAM, "seconds", MODEL_LABELS,
         "Time to make the updates of one commit durable.", write_commits),
     LEARNING_MAP_D(ROW)
+    OWN("inferd_learning_layer_gradient_norm", GAUGE, "", MODEL_LABELS ", layer",
+        "Norm of the newest update's gradient, before clipping, by layer.", write_layer_gradients),
+    OWN("inferd_learning_layer_update_norm", GAUGE, "", MODEL_LABELS ", layer",
+        "Norm of the newest update's change of the weights, by layer.", write_layer_updates),
+    LEARNING_MAP_L(ROW)
     OWN("inferd_learning_refused_total", COUNTER, "", MODEL_LABELS ", reason",
         "Updates that were refused and changed nothing.", write_refusals),
     LEARNING_MAP_U(ROW)

@@ -42,6 +42,7 @@ struct model_stats *stats_create(const char *name, const char *version)
     if (stats == NULL)
         return NULL;
     memset(stats, 0, sizeof(*stats));
+    learning_stats_init(&stats->learning);
     stats->name = strdup(name);
     stats->version = strdup(version);
     if (stats->name == NULL || stats->version == NULL) {
@@ -55,6 +56,7 @@ void stats_destroy(struct model_stats *stats)
 {
     if (stats == NULL)
         return;
+    learning_stats_finish(&stats->learning);
     free(stats->name);
     free(stats->version);
     free(stats);

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -325,6 +326,69 @@ class Replay(unittest.TestCase):
         self.assertGreater(kept, forgot + 0.1)
         self.assertGreater(kept, 0.8)
         self.assertGreater(new_too, new - 0.1)
+
+
+class Drift(unittest.TestCase):
+    """What new inputs and new losses look like, in metrics, readiness and the log."""
+
+    def test_inputs(self):
+        """Live predictions against the first ones; the reference outlives the process, and the alarm ends."""
+        dice = random.Random(7)
+
+        def changed(image):
+            return [16 - x for x in image]
+
+        with Service({"drift_reference": 1000}) as service:
+            def send(rows, how=lambda image: image):
+                for _ in range(0, rows, 50):
+                    service.predict([how(dice.choice(IMAGES)) for _ in range(50)])
+
+            def until(condition, how=lambda image: image):
+                self.assertTrue(wait_until(lambda: send(200, how) or condition(), 30), service.daemon.log())
+
+            def ready():
+                return service.call("GET", "/ready")[1].get("learning", {})
+
+            until(lambda: "reference of inputs is whole" in service.daemon.log())
+            until(lambda: metrics(service).get("inferd_learning_input_psi", 0) > 0)
+            usual = metrics(service)["inferd_learning_input_psi"]
+            self.assertEqual(metrics(service)["inferd_learning_input_drifting"], 0)
+            self.assertEqual((ready()["input_drifting"], ready()["input_psi"]), (False, usual))
+            service.stop(signal.SIGKILL)
+            service.start()
+            until(lambda: metrics(service).get("inferd_learning_input_drifting") == 1, changed)
+            self.assertNotIn("reference of inputs is whole", service.daemon.log())
+            self.assertGreater(metrics(service)["inferd_learning_input_psi"], 4 * usual)
+            self.assertTrue(ready()["input_drifting"])
+            self.assertRegex(ready()["worst_input"], r"^image\[\d+\]$")
+            self.assertRegex(service.daemon.log(), r"the inputs of predictions have changed.* input=image\[\d+\] psi=")
+            until(lambda: metrics(service)["inferd_learning_input_drifting"] == 0)
+            self.assertIn("the inputs of predictions are as they were", service.daemon.log())
+
+    def test_loss(self):
+        with Service({"learning_rate": 1e-6}) as service:
+            for k in range(0, 320, 2):
+                service.teach(IMAGES[k:k + 2], LABELS[k:k + 2])
+            self.assertEqual(metrics(service)["inferd_learning_loss_drifting"], 0)
+            for k in range(0, 120, 2):
+                service.teach(IMAGES[k:k + 2], [(label + 3) % 10 for label in LABELS[k:k + 2]])
+            seen = metrics(service)
+            self.assertEqual(seen["inferd_learning_loss_drifting"], 1)
+            self.assertGreaterEqual(seen["inferd_learning_drift_total"], 1)
+            self.assertTrue(service.call("GET", "/ready")[1]["learning"]["loss_drifting"])
+            self.assertTrue(0 < seen["inferd_learning_kappa"] < seen["inferd_learning_accuracy"] < 1)
+
+    def test_norms_by_layer(self):
+        with Service({"learning_rate": 0.05}) as plain, Service({"learning_rate": 0.05, "layer_norms": True}) as service:
+            for one in (plain, service):
+                one.teach(IMAGES[:4], LABELS[:4])
+            self.assertFalse([name for name in metrics(plain) if "layer" in name])
+            seen = metrics(service)
+            for kind in ("gradient", "update"):
+                parts = [value for name, value in seen.items() if name.startswith("inferd_learning_layer_%s_norm{layer=" % kind)]
+                self.assertGreater(len(parts), 1)
+                self.assertTrue(all(value > 0 for value in parts))
+                self.assertAlmostEqual(sum(x * x for x in parts) ** 0.5, seen["inferd_learning_%s_norm" % kind], places=4)
 
 
 class Inferctl(unittest.TestCase):

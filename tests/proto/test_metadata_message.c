@@ -49,9 +49,17 @@ START_TEST(errors_and_readiness)
     text_init(&text);
     error_encode(&text, "field \"x\"\n\xff");
     check(&text, "{\"error\":\"field \\\"x\\\"\\n\xef\xbf\xbd\"}");
-    model_ready_encode(&text, "digits", true);
+    model_ready_encode(&text, "digits", true, NULL);
     check(&text, "{\"name\":\"digits\",\"ready\":true}");
-    model_ready_encode(&text, "digits", false);
+    model_ready_encode(&text, "digits", true, &(struct ready_detail){.reason = "", .worst_input = ""});
+    check(&text, "{\"name\":\"digits\",\"ready\":true,\"learning\":{\"read_only\":false,"
+                 "\"loss_drifting\":false,\"input_drifting\":false,\"input_psi\":0.0}}");
+    model_ready_encode(&text, "digits", true,
+                       &(struct ready_detail){true, true, true, 0.5, "a \"disk\"", "image[3]"});
+    check(&text, "{\"name\":\"digits\",\"ready\":true,\"learning\":{\"read_only\":true,"
+                 "\"reason\":\"a \\\"disk\\\"\",\"loss_drifting\":true,\"input_drifting\":true,"
+                 "\"input_psi\":0.5,\"worst_input\":\"image[3]\"}}");
+    model_ready_encode(&text, "digits", false, NULL);
     check(&text, "{\"name\":\"digits\",\"ready\":false}");
 }
 END_TEST

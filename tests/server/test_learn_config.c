@@ -21,6 +21,8 @@ static const struct {
     {"{\"training\":{\"loss\":\"\\u00e9\"}}", "training.loss must be one of"},
     {"{\"training\":{\"loss\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}",
      "training.loss must be a name"},
+    {"{\"training\":{\"drift_reference\":100}}", NULL},
+    {"{\"training\":{\"drift_reference\":99}}", "drift_reference must be 0 or at least 100"},
     {"{\"training\":{\"publish_every\":8,\"publish_ms\":100}}", NULL},
     {"{\"training\":{\"publish_every\":0,\"publish_ms\":100}}", NULL},
     {"{\"training\":{\"publish_every\":0}}", "publish_every must be 1 or more where"},

@@ -204,6 +204,46 @@ START_TEST(the_index_is_its_definition)
 }
 END_TEST
 
+/* Saved and restored it says the same; anything else is refused. */
+START_TEST(a_reference_is_kept)
+{
+    struct engine_error err = {0};
+    struct feature_drift *drift = feature_drift_create(3, 50, &err), *other;
+    size_t bytes = feature_drift_saved_bytes(drift);
+    unsigned char *saved = malloc(bytes + 1);
+
+    for (int i = 0; i < 50; i++)
+        feature_drift_add(drift, (float[]){(float)i, (float)(i * i % 17), i % 5 ? 1.0f : NAN}, 1);
+    ck_assert(feature_drift_ready(drift));
+    feature_drift_save(drift, saved);
+    other = feature_drift_restore(3, saved, bytes, &err);
+    ck_assert_msg(other != NULL, "%s", err.text);
+    ck_assert(feature_drift_ready(other));
+    for (int i = 0; i < 70; i++) {
+        const float row[] = {(float)(i * 3), (float)(i % 17), i % 2 ? 1.0f : NAN};
+
+        feature_drift_add(drift, row, 1);
+        feature_drift_add(other, row, 1);
+    }
+    for (size_t f = 0; f < 3; f++) {
+        ck_assert_double_gt(feature_drift_index(drift, f), 0.1);
+        ck_assert_double_eq(feature_drift_index(drift, f), feature_drift_index(other, f));
+    }
+    feature_drift_destroy(other);
+    ck_assert_ptr_null(feature_drift_restore(2, saved, bytes, &err));
+    ck_assert_ptr_null(feature_drift_restore(3, saved, bytes - 1, &err));
+    ck_assert_ptr_null(feature_drift_restore(0, saved, bytes, &err));
+    for (size_t i = 0; i < bytes; i++) {
+        saved[i] ^= 4;
+        other = feature_drift_restore(3, saved, bytes, &err);
+        ck_assert_msg(other == NULL, "byte %zu changed", i);
+        saved[i] ^= 4;
+    }
+    free(saved);
+    feature_drift_destroy(drift);
+}
+END_TEST
+
 START_TEST(bounds_are_checked)
 {
     static const size_t rows[][2] = {{0, 100}, {1, 9}, {FEATURE_DRIFT_FEATURES_MAX + 1, 100},
@@ -231,6 +271,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, the_same_inputs_do_not_drift);
     tcase_add_test(tc, shifted_inputs_drift);
     tcase_add_test(tc, the_index_is_its_definition);
+    tcase_add_test(tc, a_reference_is_kept);
     tcase_add_test(tc, bounds_are_checked);
     suite_add_tcase(suite, tc);
     return suite;
