@@ -20,6 +20,7 @@ struct ctl {
     struct inferd_client *client;
     const char *url;
     const char *model, *version;        /* version: NULL for the newest */
+    const char *second;                 /* argument, or NULL */
     const char *inputs[CTL_INPUTS_MAX]; /* "name=..." */
     int n_inputs;
     const char *targets[CTL_INPUTS_MAX]; /* "name=..." */
@@ -31,8 +32,11 @@ struct ctl {
     struct learn_place examples[CTL_EXAMPLES_MAX];
     size_t n_examples;
     const char *id;                     /* of a prediction, or NULL */
-    const char *file;                   /* of export, NULL: standard output */
-    bool binary, json, log;
+    const char *file;                   /* of export (NULL: standard output), put and datasets */
+    const char *dataset, *job;
+    const char *parameters[CTL_INPUTS_MAX]; /* of train: "name=value" */
+    int n_parameters;
+    bool binary, json, log, detach, follow;
     int concurrency;
     double duration_s, timeout_s;
 };
@@ -62,5 +66,14 @@ enum ctl_exit ctl_label(struct ctl *ctl);
 enum ctl_exit ctl_rewind(struct ctl *ctl);
 enum ctl_exit ctl_erase(struct ctl *ctl);
 enum ctl_exit ctl_export(struct ctl *ctl);
+enum ctl_exit ctl_train(struct ctl *ctl);
+enum ctl_exit ctl_jobs(struct ctl *ctl);
+enum ctl_exit ctl_job(struct ctl *ctl);
+enum ctl_exit ctl_cancel(struct ctl *ctl);
+enum ctl_exit ctl_datasets(struct ctl *ctl);
+enum ctl_exit ctl_put(struct ctl *ctl);
+enum ctl_exit ctl_delete(struct ctl *ctl);
+/* promote --job */
+enum ctl_exit ctl_promote_job(struct ctl *ctl);
 
 #endif

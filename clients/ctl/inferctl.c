@@ -25,6 +25,11 @@ enum option_bit {
     TAKES_EXAMPLES = 1 << 17,
     TAKES_ID = 1 << 18,
     TAKES_LOG = 1 << 19,
+    TAKES_DATASET = 512,
+    TAKES_DETACH = 1024,
+    TAKES_JOB = 2048,
+    TAKES_FOLLOW = 4096,
+    TAKES_PARAMETERS = 8192,
 };
 
 static const struct command {
@@ -37,6 +42,13 @@ static const struct command {
     {"bench", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_LOAD, ctl_bench,
      "bench MODEL [--concurrency N] [--duration-s S] [--input ...] [--binary]",
      "send predictions and measure them (zeros without --input)"},
+    {"cancel", 1, 1, TAKES_OUTPUT, ctl_cancel, "cancel JOB",
+     "end a training job; forget one that is over"},
+    {"datasets", 0, 2, TAKES_FILE | TAKES_OUTPUT, ctl_datasets,
+     "datasets [list | put NAME --file FILE | show NAME | delete NAME]",
+     "data files that the server keeps to train on"},
+    {"delete", 1, 1, TAKES_OUTPUT, ctl_delete, "delete MODEL",
+     "remove a model that was put, and what it has learnt"},
     {"erase", 1, 1, TAKES_EXAMPLES | TAKES_UPDATE | TAKES_OUTPUT, ctl_erase,
      "erase MODEL --example GENERATION.ROW...", "forget examples, in the weights and in every file"},
     {"evaluate", 1, 1, TAKES_INPUT | TAKES_TARGET | TAKES_OUTPUT, ctl_evaluate,
@@ -52,6 +64,9 @@ static const struct command {
      "learn from labelled examples, durably"},
     {"generations", 1, 1, TAKES_OUTPUT, ctl_generations, "generations MODEL",
      "what has been learnt, newest first"},
+    {"job", 1, 1, TAKES_OUTPUT | TAKES_FOLLOW, ctl_job, "job JOB [--follow]",
+     "how far a training job is; with --follow to its end"},
+    {"jobs", 0, 0, TAKES_OUTPUT, ctl_jobs, "jobs", "training jobs, newest first"},
     {"label", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_label,
      "label MODEL --label NAME [--to GENERATION]", "a name for a generation, the newest if not said"},
     {"load", 1, 1, TAKES_NONE, ctl_load, "load MODEL", "load, or load again"},
@@ -61,8 +76,11 @@ static const struct command {
     {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
     {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_ID | TAKES_LOG | TAKES_OUTPUT, ctl_predict,
      "predict MODEL --input NAME=VALUE... [--binary] [--log] [--id ID]", "send a prediction and print the answer"},
-    {"promote", 1, 1, TAKES_TO | TAKES_UPDATE | TAKES_OUTPUT, ctl_promote,
-     "promote MODEL [--to GENERATION]", "what was learnt serves; the newest if not said"},
+    {"promote", 1, 1, TAKES_TO | TAKES_JOB | TAKES_UPDATE | TAKES_OUTPUT, ctl_promote,
+     "promote MODEL [--to GENERATION | --job JOB]",
+     "what was learnt serves, the newest if not said; or what a training job came to"},
+    {"put", 1, 1, TAKES_FILE | TAKES_OUTPUT, ctl_put, "put MODEL --file FILE",
+     "a model of a specification in JSON, or of an ONNX file"},
     {"ready", 0, 1, TAKES_NONE, ctl_ready, "ready [MODEL]",
      "exit 0 if the server (the model) is ready, else 1"},
     {"rewind", 1, 1, TAKES_RANGE | TAKES_UPDATE | TAKES_OUTPUT, ctl_rewind,
@@ -71,6 +89,9 @@ static const struct command {
      "rollback MODEL --to GENERATION | --label NAME | --time TIME",
      "back to an earlier generation, or to what served at a time"},
     {"stats", 1, 1, TAKES_NONE, ctl_stats, "stats MODEL", "counts and times of a model"},
+    {"train", 1, 1, TAKES_DATASET | TAKES_DETACH | TAKES_OUTPUT | TAKES_UPDATE | TAKES_PARAMETERS,
+     ctl_train, "train MODEL --dataset NAME [--epochs N] [--learning-rate R] ... [--detach]",
+     "a training job in the server, followed to its end"},
     {"unload", 1, 1, TAKES_NONE, ctl_unload, "unload MODEL", "stop serving a model"},
 };
 
@@ -101,9 +122,14 @@ static void print_help(void)
            "  --time TIME       Unix milliseconds, or as in 2026-01-31T12:00:00Z\n"
            "  --first G, --last G           updates that rewind leaves out; one if --last is not said\n"
            "  --example G.ROW   of the update that led to generation G, that row; may be repeated\n"
-           "  --file FILE       where export writes; standard output if not said\n"
+           "  --file FILE       where export writes (standard output if not said); what put and datasets send\n"
+           "  --dataset NAME    that train learns from; any other option of train is a parameter of the\n"
+           "                    job: --epochs 20, --optimiser adam, --gate false\n"
+           "  --detach          train prints the job's id and does not wait\n"
+           "  --follow          job prints what happens until the job is over\n"
+           "  --job JOB         whose result to promote\n"
            "  --binary          send and receive tensors as binary data\n"
-           "  --output FORM     table (default) or json\n"
+           "  --output FORM     table (default) or json; --json is the same as --output json\n"
            "  --concurrency N   connections of bench, 1 by default\n"
            "  --duration-s S    of bench, 5 by default\n"
            "\nexit status: 0 done, 1 the server refused (or is not ready), 2 wrong usage, "
@@ -211,6 +237,10 @@ static const char *set_option(struct ctl *ctl, const char *name, const char *val
         ctl->update.key = value;
     } else if (strcmp(name, "--file") == 0) {
         ctl->file = value;
+    } else if (strcmp(name, "--dataset") == 0) {
+        ctl->dataset = value;
+    } else if (strcmp(name, "--job") == 0) {
+        ctl->job = value;
     } else if (strcmp(name, "--learning-rate") == 0) {
         if (!parse_number(value, 1e-12, 1000, &ctl->learning_rate))
             return "expected a number above 0";
@@ -250,13 +280,18 @@ static const struct option {
 } options[] = {
     {"--binary", false, TAKES_BINARY},
     {"--concurrency", true, TAKES_LOAD},
+    {"--dataset", true, TAKES_DATASET},
+    {"--detach", false, TAKES_DETACH},
     {"--duration-s", true, TAKES_LOAD},
     {"--example", true, TAKES_EXAMPLES},
     {"--file", true, TAKES_FILE},
     {"--first", true, TAKES_RANGE},
+    {"--follow", false, TAKES_FOLLOW},
     {"--id", true, TAKES_ID},
     {"--if-match", true, TAKES_UPDATE},
     {"--input", true, TAKES_INPUT},
+    {"--job", true, TAKES_JOB},
+    {"--json", false, TAKES_OUTPUT},
     {"--key", true, TAKES_UPDATE},
     {"--label", true, TAKES_TO},
     {"--last", true, TAKES_RANGE},
@@ -287,6 +322,42 @@ struct line {
     int options;
 };
 
+/* After "train": an option that is none of the command's own is a parameter of the job. */
+static bool is_parameter(const struct line *line, const struct option *option)
+{
+    enum { OWN = TAKES_DATASET | TAKES_DETACH | TAKES_OUTPUT };
+
+    if (line->n_arguments == 0 || strcmp(line->arguments[0], "train") != 0)
+        return false;
+    return option == NULL || (option->bit != 0 && (option->bit & OWN) == 0 &&
+                              strcmp(option->name, "--key") != 0);
+}
+
+/* "--epochs 20" or "--epochs=20" to "epochs=20", which lives as long as the process. */
+static enum ctl_exit add_parameter(struct ctl *ctl, char **argv, int *i)
+{
+    const char *name = argv[*i] + 2, *value = argv[*i + 1];
+    size_t size;
+    char *text;
+
+    if (ctl->n_parameters == CTL_INPUTS_MAX)
+        return ctl_usage("too many parameters");
+    if (strchr(name, '=') != NULL) {
+        ctl->parameters[ctl->n_parameters++] = name;
+        return CTL_OK;
+    }
+    if (value == NULL || strncmp(argv[*i], "--", 2) != 0)
+        return ctl_usage("%s needs a value", argv[*i]);
+    size = strlen(name) + strlen(value) + 2;
+    text = malloc(size);
+    if (text == NULL)
+        return ctl_usage("out of memory");
+    snprintf(text, size, "%s=%s", name, value);
+    ctl->parameters[ctl->n_parameters++] = text;
+    (*i)++;
+    return CTL_OK;
+}
+
 static enum ctl_exit parse_option(struct ctl *ctl, struct line *line, char **argv, int *i)
 {
     const char *equals = strchr(argv[*i], '=');
@@ -294,11 +365,17 @@ static enum ctl_exit parse_option(struct ctl *ctl, struct line *line, char **arg
     const struct option *option = find_option(argv[*i], length);
     const char *wrong, *value = equals != NULL ? equals + 1 : NULL;
 
+    if (is_parameter(line, option))
+        return add_parameter(ctl, argv, i);
     if (option == NULL)
         return ctl_usage("unknown option '%s'; see inferctl --help", argv[*i]);
     line->options |= option->bit;
     if (!option->has_value) {
-        *(option->bit == TAKES_LOG ? &ctl->log : &ctl->binary) = true;
+        *(option->bit == TAKES_BINARY   ? &ctl->binary
+          : option->bit == TAKES_LOG    ? &ctl->log
+          : option->bit == TAKES_DETACH ? &ctl->detach
+          : option->bit == TAKES_FOLLOW ? &ctl->follow
+                                        : &ctl->json) = true;
         return equals == NULL ? CTL_OK : ctl_usage("%s takes no value", option->name);
     }
     if (value == NULL)
@@ -394,7 +471,8 @@ int main(int argc, char **argv)
     if (line.n_arguments - 1 < command->models_min || line.n_arguments - 1 > command->models_max ||
         (line.options & ~command->options) != 0)
         return ctl_usage("usage: inferctl %s", command->usage);
-    if (line.n_arguments == 2) {
+    ctl.second = line.n_arguments > 2 ? line.arguments[2] : NULL;
+    if (line.n_arguments >= 2) {
         model = strdup(line.arguments[1]);
         if (model == NULL)
             return ctl_usage("out of memory");

@@ -182,6 +182,8 @@ enum ctl_exit ctl_rollback(struct ctl *ctl)
 
 enum ctl_exit ctl_promote(struct ctl *ctl)
 {
+    if (ctl->job != NULL)
+        return ctl_promote_job(ctl);
     if (ctl->to.time_ms >= 0 || ctl->to.label[0] != '\0')
         return ctl_usage("promote takes --to GENERATION alone");
     return move(ctl, INFERD_PROMOTE);

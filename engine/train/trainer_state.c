@@ -177,6 +177,33 @@ static int find_slot(const struct graph *graph, const char *name, const struct t
     return -1;
 }
 
+enum engine_status trainer_take(struct trainer *trainer, const struct weights *from,
+                                struct engine_error *err)
+{
+    const int n = trainer->selection.n_slots + trainer->selection.n_states;
+    struct trainer_entry *entries = calloc((size_t)trainer->n_entries + 1, sizeof(*entries));
+    enum engine_status status = entries != NULL ? ENGINE_OK : trainer_no_memory(err);
+
+    for (int i = 0; i < trainer->n_entries && status == ENGINE_OK; i++) {
+        int slot = -1;
+
+        entries[i] = trainer_entry(trainer, i);
+        if (i >= n)
+            continue;
+        slot = find_slot(from->model->graph, entries[i].name, &entries[i].tensor);
+        if (slot < 0)
+            status = engine_error_set(err, ENGINE_BAD_INPUT,
+                                      "the model to take from has no tensor '%.128s' of this shape",
+                                      entries[i].name);
+        else
+            entries[i].tensor.data = weights_slot(from, slot)->data;
+    }
+    if (status == ENGINE_OK)
+        status = trainer_restore(trainer, trainer->n_entries, entries, err);
+    free(entries);
+    return status;
+}
+
 /* What one tensor of the trainer becomes in the served model: its slot there, and the data. */
 struct publishing {
     const struct trainer *trainer;

@@ -107,57 +107,31 @@ bool learner_make_trainer(struct learner *learner, struct problem *problem)
     return learner->trainer != NULL;
 }
 
-/* As a learner wants its own. */
-static struct model_options model_options_of(const struct learner *learner)
-{
-    return (struct model_options){
-        .for_training = true,
-        .inference_mode = true,
-        .memory_bytes_max = (size_t)learner->options->model_bytes_max,
-        .plan_bytes_max = (size_t)learner->options->plan_bytes_max,
-    };
-}
-
-/* The weights of `from` into the learner's trainer; all else is as new in both. */
-static bool take_weights(struct learner *learner, const struct trainer *from, struct problem *problem)
-{
-    int count = trainer_n_entries(from);
-    struct trainer_entry *entries = calloc((size_t)count + 1, sizeof(*entries));
-    struct engine_error err = {0};
-    bool good = entries != NULL;
-
-    for (int i = 0; i < count && good; i++)
-        entries[i] = trainer_entry(from, i);
-    good = good && trainer_restore(learner->trainer, count, entries, &err) == ENGINE_OK;
-    free(entries);
-    return good || problem_set(problem, 409, "other_model", "the file is not of this model: %s",
-                               err.status != ENGINE_OK ? err.text : "out of memory");
-}
-
 bool learner_make_trainer_on(struct learner *learner, const void *file, size_t file_bytes,
                              struct problem *problem)
 {
-    const struct model_options load = model_options_of(learner);
-    struct trainer_options options;
-    struct trainer_loss loss;
+    const struct model_options options = {.inference_mode = true,
+                                          .memory_bytes_max = (size_t)learner->options->model_bytes_max};
     struct engine_error err = {0};
-    struct model *model = model_load_bytes(file, file_bytes, &load, &err);
-    struct trainer *trainer;
-    bool good;
+    struct model *model = model_load_bytes(file, file_bytes, &options, &err);
+    struct weights *weights = model != NULL ? model_base_weights(model) : NULL;
+    bool good = learner_make_trainer(learner, problem);
 
-    fill_options(learner, &options, &loss);
-    trainer = model != NULL ? trainer_create(model, &options, NULL, &err) : NULL;
-    good = trainer != NULL || problem_set(problem, 409, "other_model",
-                                          "the file cannot be adopted: %s", err.text);
-    good = good && learner_make_trainer(learner, problem) && take_weights(learner, trainer, problem);
-    trainer_destroy(trainer);
+    if (good && (weights == NULL || trainer_take(learner->trainer, weights, &err) != ENGINE_OK))
+        good = problem_set(problem, 409, "other_model", "the file cannot be adopted: %s", err.text);
+    weights_unref(weights);
     model_unref(model);
     return good;
 }
 
 static bool make_model(struct learner *learner, struct problem *problem)
 {
-    const struct model_options options = model_options_of(learner);
+    const struct model_options options = {
+        .for_training = true,
+        .inference_mode = true,
+        .memory_bytes_max = (size_t)learner->options->model_bytes_max,
+        .plan_bytes_max = (size_t)learner->options->plan_bytes_max,
+    };
     struct engine_error err = {0};
 
     learner->model = model_load_bytes(learner->file, learner->file_bytes, &options, &err);

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -46,8 +47,8 @@ class Service:
             assert self.call("PUT", "/v2/models/net", NET)[0] == 201
             assert self.call("PUT", "/v2/datasets/digits", data("digits.csv.gz"))[0] == 201
 
-    def start(self):
-        self.daemon = Daemon(*self.arguments).__enter__()
+    def start(self, **options):
+        self.daemon = Daemon(*self.arguments, **options).__enter__()
 
     def stop(self, how=signal.SIGTERM):
         self.daemon.process.send_signal(how)
@@ -144,6 +145,8 @@ SOME = dict(epochs=60, batch_size=4, learning_rate=0.003, metric="accuracy", che
 
 
 class Jobs(unittest.TestCase):
+    maxDiff = None
+
     def test_from_nothing(self):
         """A network is made, trained on a dataset, and knows it."""
         with Service() as service:
@@ -449,6 +452,80 @@ class Events(unittest.TestCase):
             self.assertIn(service.job(job)["state"], ("queued", "running"))
             service.call("DELETE", "/v2/jobs/" + job)
             service.wait(job)
+
+
+class Inferctl(unittest.TestCase):
+    """The commands, as people and scripts have them."""
+    maxDiff = None
+
+    def run_ctl(self, service, *arguments):
+        program = os.path.join(os.path.dirname(os.path.abspath(os.environ.get("INFERD", "./inferd"))), "inferctl")
+        done = subprocess.run([program, "--url", "http://%s:%d" % service.daemon.address, *map(str, arguments)],
+                              capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_commands(self):
+        with Service(prepare=False) as service:
+            specification = os.path.join(service.state, "net.json")
+            with open(specification, "w") as file:
+                json.dump(NET, file)
+            self.assertEqual(self.run_ctl(service, "put", "net", "--file", specification)[0], 0)
+            file = os.path.join(DATA, "digits.csv.gz")
+            self.assertEqual(self.run_ctl(service, "datasets", "put", "digits", "--file", file)[0], 0)
+            self.assertIn("digits", self.run_ctl(service, "datasets")[1])
+            self.assertIn("1797 rows", self.run_ctl(service, "datasets", "show", "digits")[1])
+            code, out, _ = self.run_ctl(service, "train", "net", "--dataset", "digits", "--epochs", 3, "--learning-rate",
+                                        0.003, "--metric=accuracy", "--spare-vectors", "true")
+            self.assertEqual(code, 0, out)
+            lines = out.splitlines()
+            self.assertRegex(lines[0], r"^job [0-9a-f]{16}$")
+            self.assertEqual(sum(line.startswith("epoch ") for line in lines), 3, out)
+            self.assertRegex(lines[-1], r"^done: generation 2, epoch \d, 0\.\d+ \(before 0\.\d+\)$")
+            code, out, _ = self.run_ctl(service, "train", "net", "--dataset", "digits", "--epochs", 2, "--json")
+            self.assertEqual([json.loads(line)["event"] for line in out.splitlines()][-1], "done")
+            code, out, _ = self.run_ctl(service, "train", "net", "--dataset", "digits", "--epochs", 1, "--metric",
+                                        "accuracy", "--learning-rate", 900, "--optimiser", "sgd")
+            self.assertEqual(code, 1, out)
+            self.assertIn("held", out.splitlines()[-1])
+            held = out.split()[1]
+            self.assertEqual(self.run_ctl(service, "promote", "net", "--job", held), (0, "generation 4\n", ""))
+            code, out, _ = self.run_ctl(service, "train", "net", "--dataset", "digits", "--epochs", 100000, "--detach")
+            job = out.strip()
+            self.assertIn(job, self.run_ctl(service, "jobs")[1])
+            self.assertIn(json.loads(self.run_ctl(service, "job", job, "--json")[1])["state"], ("queued", "running"))
+            follower = threading.Timer(1.0, lambda: self.run_ctl(service, "cancel", job))
+            follower.start()
+            code, out, _ = self.run_ctl(service, "job", job, "--follow")
+            follower.join()
+            self.assertEqual(code, 1)
+            self.assertTrue(out.splitlines()[-1].startswith("cancelled"), out)
+            self.assertEqual(self.run_ctl(service, "cancel", job)[1], "removed\n")
+            self.assertEqual(self.run_ctl(service, "train", "net", "--dataset", "digits", "--epoch", 1)[0::2],
+                             (1, "inferctl: parameters: there is no 'epoch'\n"))
+            self.assertEqual(self.run_ctl(service, "train", "net")[0], 2)
+            self.assertEqual(self.run_ctl(service, "datasets", "put", "x")[0], 2)
+            self.assertEqual(self.run_ctl(service, "put", "x", "--file", "/nowhere")[0], 1)
+            self.assertEqual(self.run_ctl(service, "datasets", "delete", "digits")[1], "removed\n")
+            self.assertEqual(self.run_ctl(service, "delete", "net")[0], 0)
+
+    def test_followed_over_a_restart(self):
+        with Service() as service:
+            service.arguments += ["--listen", ""]
+            port = str(service.daemon.address[1])
+            service.stop(signal.SIGTERM)
+            service.arguments[-1] = "127.0.0.1:" + port
+            service.start(listen=None)
+            assert wait_until(lambda: service.daemon.get("/v2/models/net/ready").status == 200, 20)
+            job = service.train(**SOME)
+            found = []
+            thread = threading.Thread(target=lambda: found.append(self.run_ctl(service, "job", job, "--follow")))
+            thread.start()
+            service.under_way(job, 3)
+            service.stop(signal.SIGKILL)
+            service.start(listen=None)
+            thread.join(120)
+            self.assertEqual(found[0][0], 0, found)
+            self.assertIn("done: generation 2", found[0][1])
 
 
 class Without(unittest.TestCase):
