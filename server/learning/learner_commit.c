@@ -18,6 +18,15 @@ static bool write_rows(struct learner *learner, struct learner_group *group,
     return journal_append(learner->journal, rows, (size_t)group->n_updates, fault) == STORAGE_OK;
 }
 
+/* Older checkpoints hold the influence of what was erased: a new one lets them go. What a training job came to
+ * shall not depend on one file, and what serves beside a candidate not on the journal. */
+static bool wants_checkpoint(const struct learner *learner, enum learn_kind kind)
+{
+    return kind == LEARN_JOB_ERASE || kind == LEARN_JOB_ADOPT ||
+           (learner->gate.policy != GATE_OPEN &&
+            (kind == LEARN_JOB_PROMOTE || kind == LEARN_JOB_ROLLBACK));
+}
+
 void learner_commit(struct learner *learner, struct learner_group *group)
 {
     struct learning_stats *stats = stats_learning(learner->entry->stats);
@@ -30,8 +39,7 @@ void learner_commit(struct learner *learner, struct learner_group *group)
         return;
     /* One transaction: its rows are there together, so the last one's digest is enough. */
     group->updates[group->n_updates - 1].row.state = learner_digest(learner);
-    anew = group->updates[0].job->kind == LEARN_JOB_ERASE ||
-           group->updates[0].job->kind == LEARN_JOB_ADOPT;
+    anew = wants_checkpoint(learner, group->updates[0].job->kind);
     good = write_rows(learner, group, &fault);
     begun_ns = clock_now_ns() - begun_ns;
     learning_stats_committed(stats, begun_ns);
@@ -60,8 +68,6 @@ void learner_commit(struct learner *learner, struct learner_group *group)
     if (good && journal_tidy(learner->journal, false, &fault) != STORAGE_OK &&
         fault.status != STORAGE_BUSY)
         learner_latch(learner, &fault);
-    /* Older checkpoints hold the influence of what was erased: a new one lets them go. And what a training job
-     * came to shall not depend on one file. */
     if (good && (anew || learner->generation - learner->checkpointed >=
                              (uint64_t)learner->config.checkpoint_updates))
         learner_checkpoint(learner);

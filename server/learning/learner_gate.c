@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char checkpoint_serves[] = "{\"serves\":true}";
+
 /* Always first among a row's settings. */
 static const char unpublished[] = "{\"published\":false";
 

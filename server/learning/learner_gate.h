@@ -67,6 +67,8 @@ bool learner_has_candidate(const struct learner *learner);
 uint64_t learner_gate_hold(const struct learner *learner);
 /* True if something serves since the row: generation `ret`. */
 bool learner_gate_serves(const struct journal_row *row, uint64_t *ret);
+/* The trainer's note in a checkpoint of what serves: the only ones that do where the journal is damaged. */
+extern const char checkpoint_serves[];
 /* LEARN_JOB_PROMOTE: computes the update. */
 bool learner_promote(struct learner *learner, struct learn_job *job, struct learner_update *update,
                      struct problem *problem);

@@ -109,8 +109,14 @@ static struct digest recover_state(void *self)
     return learner_digest(self);
 }
 
+static bool recover_serves(void *self, const struct checkpoint *checkpoint)
+{
+    (void)self;
+    return strcmp(checkpoint->note.trainer, checkpoint_serves) == 0;
+}
+
 struct recovery_trainer learner_recovery(struct learner *learner)
 {
-    return (struct recovery_trainer){learner, recover_base, recover_load, recover_apply,
-                                     recover_state};
+    return (struct recovery_trainer){learner, recover_base, recover_load, recover_apply, recover_state,
+                                     learner->gate.policy != GATE_OPEN ? recover_serves : NULL};
 }

@@ -179,7 +179,8 @@ static uint64_t held_from(const struct learner *learner)
 bool learner_checkpoint(struct learner *learner)
 {
     struct checkpoint_note note = {.generation = learner->generation, .time_ms = clock_unix_ms(),
-                                   .base = learner->base, .trainer = ""};
+                                   .base = learner->base,
+                                   .trainer = learner_has_candidate(learner) ? "" : checkpoint_serves};
     size_t count;
     struct named_tensor *tensors = learner_tensors(learner, &count);
     const struct journal_row *row = NULL;

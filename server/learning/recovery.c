@@ -60,6 +60,7 @@ static void serve_files(const struct storage_dir *dir, const struct digest *base
             continue;
         }
         ours = digest_equal(&checkpoint.note.base, base) &&
+               (trainer->serves == NULL || trainer->serves(trainer->self, &checkpoint)) &&
                trainer->load(trainer->self, &checkpoint, &damage) == STORAGE_OK;
         state = trainer->state(trainer->self);
         ours = ours && digest_equal(&state, &checkpoint.note.state);
@@ -141,7 +142,8 @@ static void recover_open(struct work *work, struct replay *replay, size_t bytes_
         /* The trainer stands somewhere past the last good generation: back to that. */
         add_fault(ret, &fault);
         ret->mode = RECOVERY_READ_ONLY;
-        if (rebuild(replay, good, &ret->generation, &again) == STORAGE_OK)
+        if (replay->trainer->serves == NULL &&
+            rebuild(replay, good, &ret->generation, &again) == STORAGE_OK)
             ret->generation = good;
         else
             serve_files(replay->dir, &replay->base, bytes_max, replay->trainer, ret);

@@ -26,6 +26,9 @@ struct recovery_trainer {
                                  struct storage_fault *fault);
     /* checkpoint_state() of the state now. */
     struct digest (*state)(void *self);
+    /* Where the journal is damaged: may this checkpoint be served? NULL: any may, and so may any state that
+     * the rows still lead to. */
+    bool (*serves)(void *self, const struct checkpoint *checkpoint);
 };
 
 enum recovery_mode {

@@ -188,6 +188,25 @@ class Manual(unittest.TestCase):
             self.assertEqual(service.call("POST", "/promote")[0], 200)
             self.assertNotIn("candidate", listing(service))
 
+    def test_damage(self):
+        """A journal that does not hold: what was promoted serves, read-only; the candidate never."""
+        with Service({"learning_rate": 0.05, "publish": "manual", "checkpoint_updates": 2}) as service:
+            for k in range(3):
+                teach(service, *lesson(k))
+            self.assertEqual(service.call("POST", "/promote")[0], 200)
+            values, _ = service.predict(IMAGES[:8])
+            for k in range(5):
+                teach(service, *poisoned(k))
+            service.stop(signal.SIGKILL)
+            for folder, _, names in os.walk(service.state):
+                if "journal.db-wal" in names:
+                    os.truncate(os.path.join(folder, "journal.db-wal"), 0)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:8])[0], values)
+            self.assertEqual(service.teach(*lesson(1))[0], 503)
+            self.assertEqual(service.call("POST", "/promote")[0], 503)
+            self.assertEqual(service.predict(IMAGES[:8])[0], values)
+
     def test_policy_changes(self):
         """From manual to each: the candidate serves, on the record; and back: it serves on."""
         with Service({"learning_rate": 0.05, "publish": "manual"}) as service:
