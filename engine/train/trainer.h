@@ -62,6 +62,10 @@ struct trainer_options {
     enum trainer_norm norm;
     bool as_served;                /* gradients of the model as it is served: no dropout, FROZEN */
     int64_t micro_batch;           /* rows computed at a time, gradients are added up; 0: all */
+    /* Called between micro-batches of a step or an evaluation, where it may wait; it must not call the
+     * trainer. NULL: nothing. */
+    void (*between)(void *arg);
+    void *between_arg;
     uint64_t seed;                 /* of dropout */
     bool two_phase;
     struct trainer_guards guards;
@@ -116,6 +120,8 @@ struct trainer_result {
     const double *losses, *gradient_norms, *update_norms;
 };
 
+/* Another options.micro_batch from now on: a step that is repeated must be cut as it was. */
+void trainer_set_micro_batch(struct trainer *trainer, int64_t rows);
 /* One step. Everything is checked before any compute: BAD_INPUT names the input, target or number and
  * changes nothing. A refusal by a guard is ENGINE_OK with its verdict. With two_phase no step may be
  * pending. */

@@ -24,6 +24,17 @@ int64_t trainer_slice_rows(const struct trainer *trainer, int64_t rows)
     return most > 0 && most < rows ? most : rows;
 }
 
+void trainer_set_micro_batch(struct trainer *trainer, int64_t rows)
+{
+    trainer->options.micro_batch = rows;
+}
+
+void trainer_between(const struct trainer *trainer)
+{
+    if (trainer->options.between != NULL)
+        trainer->options.between(trainer->options.between_arg);
+}
+
 static enum engine_status check_rows(const char *what, const char *name, const struct tensor *tensor,
                                      int64_t *rows, struct engine_error *err)
 {

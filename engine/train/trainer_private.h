@@ -97,6 +97,8 @@ enum engine_status trainer_check_batch(const struct trainer *trainer,
 enum engine_status trainer_check_targets(struct trainer *trainer, const struct trainer_batch *batch,
                                          int64_t rows, bool evaluates, struct engine_error *err);
 int64_t trainer_slice_rows(const struct trainer *trainer, int64_t rows);
+/* Between two slices. */
+void trainer_between(const struct trainer *trainer);
 /* The forward pass of a slice, its values kept, its losses added up. `grads`: their gradients too. */
 enum engine_status trainer_forward(struct trainer *trainer, struct tape *tape,
                                    const struct trainer_batch *batch, int64_t from, int64_t n,

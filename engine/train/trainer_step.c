@@ -62,6 +62,8 @@ static enum engine_status compute(struct trainer *trainer, const struct trainer_
 
         if (tape == NULL)
             return err != NULL && err->status != ENGINE_OK ? err->status : ENGINE_NO_MEMORY;
+        if (slice > 0)
+            trainer_between(trainer);
         to_set = spare_set(trainer, from_set);
         /* A frozen slice writes no statistics. */
         if (trainer->statistics->total > 0)
@@ -251,6 +253,8 @@ enum engine_status trainer_evaluate(struct trainer *trainer, const struct traine
 
         if (tape == NULL)
             return err != NULL && err->status != ENGINE_OK ? err->status : ENGINE_NO_MEMORY;
+        if (from > 0)
+            trainer_between(trainer);
         trainer_bind(trainer, tape, trainer->statistics_now, -1);
         status = trainer_forward(trainer, tape, batch, from, n, rows, &context, false, err);
     }

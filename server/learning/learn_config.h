@@ -30,6 +30,8 @@ enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
     X(PATTERN, frozen, 0, 0, 0, "globs of tensors that do not") \
     X(INT, last_layers, 0, 1000000, 0, "only the last so many layers learn; 0: all") \
     X(INT, examples_max, 1, 1000000, 1024, "examples in one update") \
+    X(INT, micro_batch, 0, 1000000, 64, \
+      "examples computed at a time, so that predictions can go in between; 0: all of an update") \
     X(REAL, loss_max, 0, 1e30, 0, "an update with a larger loss is refused") \
     X(REAL, loss_spike, 0, 1e30, 0, "... or with so many times the running mean") \
     X(REAL, gradient_max, 0, 1e30, 0, "an update with a larger gradient is refused") \

@@ -28,13 +28,17 @@ static void describe(struct text *text, const struct tensor *tensors, int count)
     }
 }
 
-char *learn_row_settings(const struct learn_job *job, double rate)
+char *learn_row_settings(const struct learn_job *job, double rate, int64_t micro_batch)
 {
     struct text text;
 
     text_init(&text);
     text_puts(&text, "{\"learning_rate\":");
     text_json_double(&text, rate);
+    if (micro_batch > 0) {
+        text_puts(&text, ",\"micro_batch\":");
+        text_json_int(&text, micro_batch);
+    }
     text_puts(&text, ",\"rows\":");
     text_json_int(&text, job->rows);
     text_puts(&text, job->entry->batchable ? ",\"batched\":true,\"inputs\":["
@@ -130,6 +134,7 @@ static bool read_tensors(const json_t *root, int64_t rows, struct learn_replay *
     size_t count = json_array_size(inputs) + json_array_size(targets);
 
     ret->rate = json_number_value(json_object_get(root, "learning_rate"));
+    ret->micro_batch = json_integer_value(json_object_get(root, "micro_batch"));
     ret->n_inputs = (int)json_array_size(inputs);
     ret->n_targets = (int)json_array_size(targets);
     ret->inputs = calloc(count + 1, sizeof(*ret->inputs));

@@ -47,7 +47,20 @@ static bool read_file(struct learner *learner, struct problem *problem)
     return true;
 }
 
-static void fill_options(const struct learner *learner, struct trainer_options *options,
+int64_t learner_micro_batch(const struct learner *learner)
+{
+    return learner->entry->batchable ? learner->config.micro_batch : 0;
+}
+
+/* Between the micro-batches of a step nothing is half done. */
+static void between(void *arg)
+{
+    struct learner *learner = arg;
+
+    pace_point(&learner->pace, NULL);
+}
+
+static void fill_options(struct learner *learner, struct trainer_options *options,
                          struct trainer_loss *loss)
 {
     const struct learn_config *config = &learner->config;
@@ -69,6 +82,9 @@ static void fill_options(const struct learner *learner, struct trainer_options *
     options->last_layers = (int)config->last_layers;
     options->seed = (uint64_t)config->seed;
     options->two_phase = true;
+    options->micro_batch = learner_micro_batch(learner);
+    options->between = between;
+    options->between_arg = learner;
     options->guards = (struct trainer_guards){
         .loss_most = config->loss_max, .loss_spike = config->loss_spike,
         .gradient_most = config->gradient_max, .gradient_spike = config->gradient_spike,

@@ -53,6 +53,7 @@ void learner_latch(struct learner *learner, const struct storage_fault *fault)
 bool learner_open(struct learner *learner, struct problem *problem)
 {
     weights_unref(model_entry_weights(learner->entry, &learner->generation_base));
+    pace_begin(&learner->pace, learner->pace.pace);
     learner_watch_begin(learner);
     learner_publish_begin(learner);
     learner_gate_init(learner);

@@ -125,6 +125,8 @@ void learner_show_late(struct learner *learner);
 /* learner_file.c */
 /* The bytes of the model's file and the model, with a trainer on it. */
 bool learner_load(struct learner *learner, struct problem *problem);
+/* Examples computed at a time; 0: all. */
+int64_t learner_micro_batch(const struct learner *learner);
 /* A trainer on the model file's own weights; the second puts it in the place of the one there is. */
 struct trainer *learner_new_trainer(struct learner *learner, struct problem *problem);
 bool learner_make_trainer(struct learner *learner, struct problem *problem);
@@ -226,7 +228,7 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
                     int n_metrics, int64_t generation, int durable, struct text *text);
 
 /* learn_row.c: settings and examples of a row, and back. */
-char *learn_row_settings(const struct learn_job *job, double rate);
+char *learn_row_settings(const struct learn_job *job, double rate, int64_t micro_batch);
 
 /* What a step learns from: the job's own rows, then copies of earlier examples. */
 struct learn_batch {
@@ -253,6 +255,7 @@ struct learn_replay {
     struct tensor *inputs, *targets;
     int64_t rows;
     double rate;
+    int64_t micro_batch;           /* 0: all at once */
     void *memory;
 };
 /* Space for `inputs` and `targets`, which are one list with types and shapes. False: too large, no memory. */

@@ -194,7 +194,7 @@ static bool compute(struct learner *learner, struct learner_update *update,
     struct learn_made made;
     int n_metrics = 0;
 
-    update->settings = learn_row_settings(job, rate);
+    update->settings = learn_row_settings(job, rate, learner_micro_batch(learner));
     if (update->waits)
         update->settings = learner_gate_mark(update->settings, learner_holdout(learner));
     update->row.settings = update->settings;
@@ -280,7 +280,9 @@ enum storage_status learner_replay(struct learner *learner, const struct journal
                                  replay.n_targets);
     }
     batch = (struct trainer_batch){replay.inputs, replay.targets, replay.rate};
+    trainer_set_micro_batch(learner->trainer, replay.micro_batch);
     status = trainer_step(learner->trainer, &batch, &result, &err);
+    trainer_set_micro_batch(learner->trainer, learner_micro_batch(learner));
     if (status == ENGINE_OK && result.verdict == TRAINER_LEARNED)
         trainer_commit(learner->trainer);
     learn_replay_finish(&replay);

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -326,6 +327,44 @@ class Replay(unittest.TestCase):
         self.assertGreater(kept, forgot + 0.1)
         self.assertGreater(kept, 0.8)
         self.assertGreater(new_too, new - 0.1)
+
+
+class MicroBatches(unittest.TestCase):
+    def test_cut_as_it_was(self):
+        """How an update was cut is in its row: another configuration rebuilds the same weights."""
+        with Service({"learning_rate": 0.05, "micro_batch": 16}) as service:
+            for _ in range(3):
+                self.assertEqual(service.teach(IMAGES[:90], LABELS[:90])[0], 200)
+            before = service.predict(IMAGES[:16])
+            service.stop(signal.SIGKILL)
+            with open(os.path.join(service.models, "digits", "config.json"), "w") as file:
+                json.dump({"training": {"learning_rate": 0.05, "micro_batch": 0}}, file)
+            service.start()
+            self.assertEqual(service.predict(IMAGES[:16]), before)
+            self.assertEqual(service.teach(IMAGES[:90], LABELS[:90])[0], 200)
+
+    def test_a_share_of_the_cpu(self):
+        """--training-cpu holds however much is asked for, and nothing is lost by it."""
+        with Service({"learning_rate": 0.001}) as service:
+            restart(service, "--training-cpu=5")
+
+            def cpu_s():
+                path = "/proc/%d/task" % service.daemon.process.pid
+                ticks = 0
+                for task in os.listdir(path):
+                    with contextlib.suppress(FileNotFoundError), open("%s/%s/stat" % (path, task)) as file:
+                        words = file.read().rsplit(")", 1)[1].split()
+                        ticks += int(words[11]) + int(words[12]) if int(words[16]) > 0 else 0
+                return ticks / os.sysconf("SC_CLK_TCK")
+
+            service.teach(IMAGES[:64], LABELS[:64])
+            began, used, updates = time.monotonic(), cpu_s(), 0
+            while time.monotonic() - began < 4:
+                self.assertEqual(service.teach(IMAGES[:256], LABELS[:256])[0], 200)
+                updates += 1
+            share = (cpu_s() - used) / (time.monotonic() - began)
+            self.assertGreater(updates, 1)
+            self.assertLess(share, 0.12)    # of a burst of 50 ms, and coarse ticks
 
 
 class Drift(unittest.TestCase):

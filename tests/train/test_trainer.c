@@ -334,6 +334,36 @@ START_TEST(slices_add_up)
 }
 END_TEST
 
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* What is between them changes nothing, and how a step is cut can be set for a step. */
+START_TEST(between_slices)
+{
+    struct trainer_options options = adam_options();
+    struct trainer *made, *set;
+    int calls = 0;
+
+    set = make_trainer(&options, NULL);
+    options.micro_batch = 7;
+    options.between = count_call;
+    options.between_arg = &calls;
+    made = make_trainer(&options, NULL);
+    for (int step = 0; step < 4; step++) {
+        trainer_set_micro_batch(set, 7);
+        take_step(set, (uint64_t)step);
+        trainer_set_micro_batch(set, 0);
+        take_step(made, (uint64_t)step);
+    }
+    ck_assert_int_eq(calls, 4 * 3);
+    ck_assert(same_state(made, set));
+    trainer_destroy(made);
+    trainer_destroy(set);
+}
+END_TEST
+
 /* Runs a model on the data with these weights; 2 * ROWS floats. */
 static void predict(struct model *model, struct weights *weights, const struct data *data, float *ret)
 {
@@ -525,6 +555,7 @@ Suite *make_suite(void)
     tcase_add_loop_test(tc, resumes_bit_for_bit, 0, OPTIMISER_KINDS);
     tcase_add_test(tc, same_bits_from_any_pool);
     tcase_add_test(tc, slices_add_up);
+    tcase_add_test(tc, between_slices);
     tcase_add_test(tc, publishes_what_it_learned);
     tcase_add_test(tc, adapters);
     tcase_add_test(tc, refuses_bad_batches);
