@@ -18,6 +18,7 @@ SERVER_LIBS = server/libserver.a $(PROTO_LIBS) $(ENGINE_LIBS) $(MHD_LIBS) $(UV_L
 	%D%/options_table.c %D%/options_table.h \
 	%D%/routes.c \
 	%D%/services.h \
+	%D%/repair_command.c %D%/repair_command.h \
 	%D%/state_dir.c %D%/state_dir.h \
 	%D%/status_map.c %D%/status_map.h \
 	%D%/subcommand.c %D%/subcommand.h \

@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "server/create.h"
+#include "server/repair_command.h"
 #include "server/training/train.h"
 
 #include <stdio.h>
@@ -55,6 +56,12 @@ static int run_create(const struct subcommand *self, int argc, char **argv)
     return create_run(argc, argv);
 }
 
+static int run_repair(const struct subcommand *self, int argc, char **argv)
+{
+    (void)self;
+    return repair_run(argc, argv);
+}
+
 static int run_train(const struct subcommand *self, int argc, char **argv)
 {
     (void)self;
@@ -65,6 +72,7 @@ static const struct subcommand subcommands[] = {
     {"create", "create --help", run_create},
     {"inspect", "inspect MODEL.onnx", run_inspect},
     {"ops", "ops [--markdown]", run_ops},
+    {"repair", "repair --help", run_repair},
     {"train", "train --help", run_train},
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * server/subcommand.h - what the daemon's binary does besides serving, because it needs the engine:
- * `inferd create`, `inferd inspect MODEL.onnx` and `inferd ops`. */
+ * server/subcommand.h - what the daemon's binary does besides serving, because it needs the engine or the
+ * daemon's files: `inferd create`, `inspect MODEL.onnx`, `ops`, `repair` and `train`. */
 #ifndef SERVER_SUBCOMMAND_H
 #define SERVER_SUBCOMMAND_H
 

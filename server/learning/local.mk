@@ -54,9 +54,12 @@ server_libserver_a_SOURCES += \
 	server/learning/prediction_store_open.c \
 	server/learning/prediction_store_private.h \
 	server/learning/recovery.c server/learning/recovery.h \
+	server/learning/repair.c server/learning/repair.h \
+	server/learning/repair_apply.c \
 	server/learning/replay.c server/learning/replay.h \
 	server/learning/safetensors.h \
 	server/learning/safetensors_read.c \
 	server/learning/safetensors_write.c \
+	server/learning/salvage.c server/learning/salvage.h \
 	server/learning/storage_dir.c server/learning/storage_dir.h \
 	server/learning/storage_fault.c server/learning/storage_fault.h

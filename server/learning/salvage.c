@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 struct salvage {
+    const struct storage_dir *dir;
     sqlite3 *db;
     sqlite3_stmt *step, *examples;
 };
@@ -49,6 +50,7 @@ struct salvage *salvage_open(const struct storage_dir *dir, const char *file,
         free(salvage);
         return NULL;
     }
+    salvage->dir = dir;
     salvage->db = open_database(dir, file, SQLITE_OPEN_READWRITE);
     if (salvage->db != NULL &&
         sqlite3_prepare_v2(salvage->db, step, -1, &salvage->step, NULL) == SQLITE_OK &&
@@ -143,6 +145,17 @@ static bool take_examples(struct salvage *salvage, const struct journal_row *row
     return good && result == SQLITE_DONE && n == row->n_examples;
 }
 
+/* What a training job made, in a file of its own. */
+static bool trained_holds(const struct storage_dir *dir, uint64_t generation)
+{
+    struct checkpoint trained;
+    bool holds = trained_read(dir, generation, SIZE_MAX / 4, &trained, NULL) == STORAGE_OK;
+
+    if (holds)
+        checkpoint_finish(&trained);
+    return holds;
+}
+
 /* Row `generation` follows from `chain`, which becomes its own. Sets `state`. NULL, or why it does not. */
 static const char *take_row(struct salvage *salvage, uint64_t generation, uint64_t floor,
                             struct digest *chain, struct digest *state)
@@ -169,6 +182,8 @@ static const char *take_row(struct salvage *salvage, uint64_t generation, uint64
             why = "its content is not that of its chain";
         else if (row.kind >= JOURNAL_ROLLBACK && row.kind <= JOURNAL_ERASE && row.first < floor)
             why = "it goes back to what does not hold any more";
+        else if (row.kind == JOURNAL_TRAIN && !trained_holds(salvage->dir, generation))
+            why = "the file of what was trained does not hold";
         *chain = row.chain;
         *state = row.state;
         break;

@@ -11,6 +11,7 @@ dist_check_SCRIPTS += \
 	%D%/test_learning.py \
 	%D%/test_learning_around.py \
 	%D%/test_models.py \
+	%D%/test_repair.py \
 	%D%/test_repository.py \
 	%D%/test_train.py \
 	%D%/test_waiting.py
