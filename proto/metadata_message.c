@@ -142,7 +142,8 @@ static void encode_detail(struct text *text, const struct ready_detail *detail)
         text_puts(text, ",\"worst_input\":");
         text_json_string(text, detail->worst_input, strlen(detail->worst_input));
     }
-    text_puts(text, "}");
+    text_printf(text, ",\"quarantines\":%.0f,\"auto_rollbacks\":%.0f}", detail->quarantines,
+                detail->auto_rollbacks);
 }
 
 void model_ready_encode(struct text *text, const char *name, bool ready,

@@ -34,6 +34,7 @@ struct ready_detail {
     bool loss_drifting, input_drifting;
     double input_psi;
     const char *reason, *worst_input;   /* "" where there is none */
+    double quarantines, auto_rollbacks; /* candidates held back; publications taken back */
 };
 /* `detail` NULL: it does not learn. */
 void model_ready_encode(struct text *text, const char *name, bool ready,

@@ -45,7 +45,9 @@ void handle_model_ready(struct exchange *exchange, struct services *services)
         .loss_drifting = totals.numbers[LEARNING_LOSS_DRIFTING] != 0,
         .input_drifting = totals.numbers[LEARNING_INPUT_DRIFTING] != 0,
         .input_psi = totals.numbers[LEARNING_INPUT_PSI],
-        .reason = totals.reason, .worst_input = totals.worst_input};
+        .reason = totals.reason, .worst_input = totals.worst_input,
+        .quarantines = totals.numbers[LEARNING_QUARANTINES],
+        .auto_rollbacks = totals.numbers[LEARNING_AUTO_ROLLBACKS]};
     text_init(&text);
     model_ready_encode(&text, name, ready, totals.active ? &detail : NULL);
     handler_reply_json(exchange, ready ? 200 : 503, &text);

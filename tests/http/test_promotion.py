@@ -387,6 +387,8 @@ class Alarm(unittest.TestCase):
             page = service.daemon.get("/metrics").body.decode()
             self.assertIn('inferd_learning_auto_rollbacks_total{model="digits",version="1"} 1', page)
             self.assertIn("rolled back", service.daemon.log())
+            ready = service.call("GET", "/ready")[1]["learning"]
+            self.assertEqual((ready["auto_rollbacks"], ready["quarantines"]), (1, 0))
             # The update that found it was learnt after it.
             self.assertEqual(service.call("POST", "/rollback", {"generation": backs[0]["generation"]})[0], 200)
             self.assertEqual(service.predict(IMAGES[:8])[0], states[backs[0]["to"]])

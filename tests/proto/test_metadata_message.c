@@ -53,12 +53,14 @@ START_TEST(errors_and_readiness)
     check(&text, "{\"name\":\"digits\",\"ready\":true}");
     model_ready_encode(&text, "digits", true, &(struct ready_detail){.reason = "", .worst_input = ""});
     check(&text, "{\"name\":\"digits\",\"ready\":true,\"learning\":{\"read_only\":false,"
-                 "\"loss_drifting\":false,\"input_drifting\":false,\"input_psi\":0.0}}");
+                 "\"loss_drifting\":false,\"input_drifting\":false,\"input_psi\":0.0,"
+                 "\"quarantines\":0,\"auto_rollbacks\":0}}");
     model_ready_encode(&text, "digits", true,
-                       &(struct ready_detail){true, true, true, 0.5, "a \"disk\"", "image[3]"});
+                       &(struct ready_detail){true, true, true, 0.5, "a \"disk\"", "image[3]", 1, 2});
     check(&text, "{\"name\":\"digits\",\"ready\":true,\"learning\":{\"read_only\":true,"
                  "\"reason\":\"a \\\"disk\\\"\",\"loss_drifting\":true,\"input_drifting\":true,"
-                 "\"input_psi\":0.5,\"worst_input\":\"image[3]\"}}");
+                 "\"input_psi\":0.5,\"worst_input\":\"image[3]\",\"quarantines\":1,"
+                 "\"auto_rollbacks\":2}}");
     model_ready_encode(&text, "digits", false, NULL);
     check(&text, "{\"name\":\"digits\",\"ready\":false}");
 }
