@@ -26,6 +26,8 @@ static void print_outcome(const struct train_options *options, const struct trai
             if (isfinite(outcome->test.metrics.values[m]))
                 printf("  %-18s %.6g\n", evaluation_metric_name((enum evaluation_metric)m),
                        outcome->test.metrics.values[m]);
+        if (outcome->test.table != NULL)
+            fputs(outcome->test.table, stdout);
     }
     if (options->output != NULL)
         printf("written to %s\n", options->output);
@@ -53,6 +55,7 @@ static bool train(const struct train_options *options, struct problem *problem)
         train_report_end(&report);
         if (ok)
             print_outcome(&best, &session, &outcome);
+        free(outcome.test.table);
     }
     free(texts);
     train_session_finish(&session);

@@ -3,6 +3,8 @@
 
 #include "server/training/train_judge.h"
 
+#include "engine/train/curve.h"
+#include "proto/text.h"
 #include "server/status_map.h"
 
 #include <math.h>
@@ -138,6 +140,36 @@ static bool add_metrics(struct trainer *trainer, const struct train_feed *feed,
     return evaluation_add(evaluation, values, &feed->targets[0], NULL, rows, NULL) == ENGINE_OK;
 }
 
+/* A line for each class, and the confusion matrix; NULL when out of memory or where there is none. */
+static char *make_table(const struct evaluation *evaluation, const struct labels *labels)
+{
+    int classes;
+    const double *confusion = evaluation_confusion(evaluation, &classes);
+    size_t length;
+    char *matrix = confusion != NULL ? confusion_text(confusion, classes, labels, &length) : NULL;
+    struct text text = {0};
+
+    if (matrix == NULL)
+        return NULL;
+    text_printf(&text, "  %-18s %9s %9s %9s %9s\n", "class", "precision", "recall", "f1", "examples");
+    for (int c = 0; c < classes; c++) {
+        double precision, recall, f1, support;
+        char number[16];
+
+        snprintf(number, sizeof(number), "%d", c);
+        evaluation_class_scores(evaluation, c, &precision, &recall, &f1, &support);
+        text_printf(&text, "  %-18.18s %9.4f %9.4f %9.4f %9.6g\n",
+                   labels != NULL && c < labels_count(labels) ? labels_name(labels, c) : number, precision,
+                   recall, f1, support);
+    }
+    text_printf(&text, "rows are what is right, columns what was answered:\n");
+    text_append(&text, matrix, length + 1);
+    free(matrix);
+    if (text.failed)
+        text_free(&text);
+    return text.data;
+}
+
 bool train_judge(struct trainer *trainer, struct train_feed *feed, const struct dataset *dataset,
                  const uint32_t *examples, int64_t n, struct train_verdict *ret,
                  struct problem *problem)
@@ -170,6 +202,8 @@ bool train_judge(struct trainer *trainer, struct train_feed *feed, const struct 
     }
     ret->has_metrics =
         measures && evaluation_measure(evaluation, &ret->metrics, NULL) == ENGINE_OK;
+    if (ret->has_metrics && feed->wants_table)
+        ret->table = make_table(evaluation, feed->session->labels);
     evaluation_destroy(evaluation);
     return true;
 }

@@ -11,6 +11,7 @@
 struct train_feed {
     const struct train_session *session;
     int64_t rows_max;
+    bool wants_table;              /* train_judge() fills in train_verdict.table */
     uint32_t *examples;
     struct tensor inputs[TRAIN_ENDS_MAX], targets[TRAIN_ENDS_MAX];
 };
@@ -30,6 +31,8 @@ struct train_verdict {
     bool has_metrics;
     enum evaluation_task task;     /* of the first target */
     struct evaluation_result metrics;
+    char *table;                   /* each class's scores and the confusion matrix, as text, to be freed;
+                                      NULL: not wanted, or no classes that a matrix would hold */
 };
 
 /* Over `examples` (NULL: all of the dataset), as the model would be served. */

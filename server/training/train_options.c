@@ -93,6 +93,8 @@ static const struct option_row {
 
     {"metric", OPTION_TEXT, AT(metric), 0, 0, "NAME",
      "to judge epochs by: loss, accuracy, f1, roc_auc, r2, ...; loss"},
+    {"confusion", OPTION_FLAG, AT(confusion), 0, 0, NULL,
+     "print the confusion matrix of --test, and each class's precision, recall and F1"},
     {"patience", OPTION_WHOLE, AT(patience), 1, 1e9, "EPOCHS", "stop after so many without a better"},
     {"checkpoint", OPTION_TEXT, AT(checkpoint), 0, 0, "FILE", "state after each epoch, for --resume"},
     {"resume", OPTION_FLAG, AT(resume), 0, 0, NULL, "go on from the checkpoint, bit for bit"},
@@ -217,6 +219,8 @@ static bool check(struct train_options *options)
         return fail(options, "--lora chooses what learns: not with --learns or --last-layers");
     if (options->lora == 0 && (options->lora_on != NULL || options->lora_alpha > 0.0))
         return fail(options, "--lora-on and --lora-alpha go with --lora RANK");
+    if (options->confusion && options->test.count == 0)
+        return fail(options, "--confusion goes with --test FILE");
     if (options->resume && options->checkpoint == NULL)
         return fail(options, "--resume goes with --checkpoint FILE");
     if ((options->search != NULL) != (options->space.count > 0))

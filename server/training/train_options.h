@@ -45,6 +45,7 @@ struct train_options {
     bool flip;
     double noise;
     const char *metric;
+    bool confusion;
     int64_t patience;
     const char *checkpoint;
     bool resume;

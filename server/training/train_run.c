@@ -280,6 +280,7 @@ static bool finish(struct running *running)
     outcome->metric = progress->points[progress->best_epoch - 1].metric;
     if (session->test != NULL) {
         outcome->has_test = true;
+        running->feed.wants_table = options->confusion;
         if (!train_judge(running->trainer, &running->feed, session->test, NULL,
                          dataset_n_examples(session->test), &outcome->test, running->problem))
             return false;

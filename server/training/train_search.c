@@ -187,6 +187,7 @@ static bool run_trial(struct searching *search, const struct train_session *sess
     if (!options_at(search, trial->places, texts, &options, problem))
         return false;
     options.quiet = true;
+    options.confusion = false;
     options.output = options.curve = options.log = options.checkpoint = NULL;
     options.resume = false;
     if (!train_run(&options, session, &steps, &trial->outcome, &why) && why.status != 422) {

@@ -163,6 +163,41 @@ def check_real_data(tally, folder):
         check(tally, name, code == 0 and best and float(best.group(1)) >= least, out[-300:] + err)
 
 
+def check_text(tally, folder):
+    """A rhyme is known by heart after a while; what is too short for a window is refused before anything else."""
+    (folder / "rhyme.txt").write_text("one two buckle my shoe three four open the door\n" * 60)
+    run(folder, "create", "gpt", "--input-shape", 16, "--set", "vocabulary=128", "--set", "width=32", "--set", "depth=1",
+        "--set", "dropout=0", "-o", "gpt.onnx")
+    code, out, err = run(folder, "train", "gpt.onnx", "--text", 16, "--data", "rhyme.txt", "--test", "rhyme.txt", "--epochs",
+                         30, "--batch", 8, "--rate", 0.01, "-o", "poet.onnx")
+    check(tally, "a text is learned", code == 0 and metric(out, "accuracy") > 0.8, out[-600:] + err)
+    code, _, err = run(folder, "train", "gpt.onnx", "--text", 4096, "--data", "rhyme.txt", "-o", "x")
+    check(tally, "a text too short", code == 65 and "a window of 4096" in err, err)
+    code, _, err = run(folder, "train", "gpt.onnx", "--text", 16, "--data", "rhyme.txt", "--data", "rhyme.txt", "-o", "x")
+    check(tally, "two texts", code == 64 and "--text: one file" in err, err)
+
+
+def check_tables(tally, folder):
+    """What is said of classes and of labels; two points of a square are told by their names."""
+    code, out, err = run(folder, "train", "net.onnx", "--data", "train.csv", "--test", "test.csv", "--standardise", "each",
+                         "--epochs", 20, "--rate", 0.01, "--confusion", "-o", "x.onnx")
+    rows = re.findall(r"^ *(middle|ring) +(\d+) +(\d+)  ([0-9.]+)$", out, re.M)
+    check(tally, "confusion", code == 0 and sum(int(row[1]) + int(row[2]) for row in rows) == 300 and
+          len(re.findall(r"^  (?:middle|ring)(?: +[0-9.]+){4}$", out, re.M)) == 2, out + err)
+    code, _, err = run(folder, "train", "net.onnx", "--data", "train.csv", "--confusion", "-o", "x")
+    check(tally, "confusion of nothing", code == 64 and "--test" in err, err)
+    source = random.Random(5)
+    lines = ["a,b,x,y"]
+    for _ in range(500):
+        a, b = source.uniform(-1, 1), source.uniform(-1, 1)
+        lines.append("%.6f,%.6f,%d,%d" % (a, b, a > 0, a + b > 0))
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    run(folder, "create", "mlp", "--input-shape", 2, "--task", "multilabel", "--classes", 2, "-o", "labels.onnx")
+    code, out, err = run(folder, "train", "labels.onnx", "--data", "labels.csv", "--test", "labels.csv", "--target", "x,y",
+                         "--epochs", 30, "--metric", "f1_macro", "-o", "x.onnx")
+    check(tally, "labels", code == 0 and metric(out, "f1_macro") > 0.95 and metric(out, "hamming_loss") < 0.05, out + err)
+
+
 # Arguments of create, shape of an example, classes; ids instead of numbers up to `ids`.
 PRESETS = (
     ("mlp --input-shape 6 --classes 3 --set dropout=0.1", [6], 3, 0),
@@ -264,6 +299,8 @@ def main():
         check_regression(tally, folder)
         check_real_data(tally, folder)
         check_search(tally, folder)
+        check_tables(tally, folder)
+        check_text(tally, folder)
         check_presets(tally, folder)
         check_next_token(tally, folder)
         check_refusals(tally, folder)
