@@ -48,7 +48,8 @@ bool promote_request_decode(const void *body, size_t body_bytes, int64_t *ret_ge
                             struct problem *problem);
 
 enum { PROMOTE_JOB_BYTES = 64 };
-/* {"job": "8533f51cf138f098"}: what a training job came to shall serve. False if the body is not of this form. */
+/* {"job": "8533f51cf138f098"}: what a training job came to shall serve. False if the body is not of
+ * this form. */
 bool promote_request_job(const void *body, size_t body_bytes, char ret_job[PROMOTE_JOB_BYTES + 1]);
 
 /* {"label": "before-friday"}, of the newest generation, or with {"generation": 41} of that. */

@@ -22,8 +22,8 @@ void inferd_call_path(struct text *path, const char *route, const char *name, co
 bool inferd_call(const struct inferd_client *client, const struct inferd_call *call, json_t **ret_answer,
                  struct inferd_error *err);
 
-/* Calls back with each event of a job and its data, until false, or the last one. What is cut off on the way is
- * asked for again, with the events since. */
+/* Calls back with each event of a job and its data, until false, or the last one. What is cut off on the
+ * way is asked for again, with the events since. */
 bool inferd_follow(const struct inferd_client *client, const char *job,
                    bool (*event)(void *arg, const char *name, const char *data), void *arg,
                    struct inferd_error *err);

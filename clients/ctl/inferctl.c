@@ -75,7 +75,8 @@ static const struct command {
     {"model", 1, 1, TAKES_OUTPUT, ctl_model, "model MODEL", "inputs and outputs of a model"},
     {"models", 0, 0, TAKES_OUTPUT, ctl_models, "models", "what the repository holds"},
     {"predict", 1, 1, TAKES_INPUT | TAKES_BINARY | TAKES_ID | TAKES_LOG | TAKES_OUTPUT, ctl_predict,
-     "predict MODEL --input NAME=VALUE... [--binary] [--log] [--id ID]", "send a prediction and print the answer"},
+     "predict MODEL --input NAME=VALUE... [--binary] [--log] [--id ID]",
+     "send a prediction and print the answer"},
     {"promote", 1, 1, TAKES_TO | TAKES_JOB | TAKES_UPDATE | TAKES_OUTPUT, ctl_promote,
      "promote MODEL [--to GENERATION | --job JOB]",
      "what was learnt serves, the newest if not said; or what a training job came to"},
@@ -122,7 +123,8 @@ static void print_help(void)
            "  --time TIME       Unix milliseconds, or as in 2026-01-31T12:00:00Z\n"
            "  --first G, --last G           updates that rewind leaves out; one if --last is not said\n"
            "  --example G.ROW   of the update that led to generation G, that row; may be repeated\n"
-           "  --file FILE       where export writes (standard output if not said); what put and datasets send\n"
+           "  --file FILE       where export writes, standard output if not said; what put and datasets\n"
+           "                    put send\n"
            "  --dataset NAME    that train learns from; any other option of train is a parameter of the\n"
            "                    job: --epochs 20, --optimiser adam, --gate false\n"
            "  --detach          train prints the job's id and does not wait\n"

@@ -176,9 +176,9 @@ struct trainer_entry trainer_entry(const struct trainer *trainer, int index);
 enum engine_status trainer_restore(struct trainer *trainer, int n_entries,
                                    const struct trainer_entry *entries, struct engine_error *err);
 
-/* The reverse of trainer_publish(): weights and statistics become those of `from`, another load of a file of the same
- * graph, found by name; optimiser and counters stay. BAD_INPUT names one that `from` lacks, and nothing has
- * changed then. No step may be pending. */
+/* The reverse of trainer_publish(): weights and statistics become those of `from`, another load of
+ * a file of the same graph, found by name; optimiser and counters stay. BAD_INPUT names one that
+ * `from` lacks, and nothing has changed then. No step may be pending. */
 enum engine_status trainer_take(struct trainer *trainer, const struct weights *from,
                                 struct engine_error *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Training jobs: begun, listed, followed, cancelled, promoted. What touches the disk becomes a call of the jobs'
- * thread, which answers. */
+ * Training jobs: begun, listed, followed, cancelled, promoted. What touches the disk becomes a call
+ * of the jobs' thread, which answers. */
 #include "config.h"
 
 #include "server/jobs/jobs.h"

@@ -70,9 +70,9 @@ struct exchange_source {
     /* Once, when nobody reads any more; also if the reply is never sent. */
     void (*closed)(void *arg);
 };
-/* 200 with such a body, in chunks. Takes the source over, on failure too. Before the handler returns, not after
- * exchange_defer(). What the client has not read within the response timeout ends the connection; so does
- * the daemon's drain. Refused with 503 when too many are open. */
+/* 200 with such a body, in chunks. Takes the source over, on failure too. Before the handler
+ * returns, not after exchange_defer(). What the client has not read within the response timeout
+ * ends the connection; so does the daemon's drain. Refused with 503 when too many are open. */
 void exchange_reply_stream(struct exchange *exchange, const char *content_type,
                            const struct exchange_source *source);
 

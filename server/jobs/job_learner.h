@@ -7,12 +7,12 @@
 #include "server/jobs/job_run.h"
 #include "server/learning/learner.h"
 
-/* The entry that the job is for, waiting while its model is being loaded. The caller gives it back. NULL with
- * 499 when the job is to end or pause. */
+/* The entry that the job is for, waiting while its model is being loaded. The caller gives it back.
+ * NULL with 499 when the job is to end or pause. */
 struct model_entry *job_entry(struct job *job, const struct job_world *world,
                               struct problem *problem);
-/* The model with what it has learnt, as an ONNX file, and its generation. `basis` may be NULL; with basis->hold
- * the updates since what the job began from are held. */
+/* The model with what it has learnt, as an ONNX file, and its generation. `basis` may be NULL; with
+ * basis->hold the updates since what the job began from are held. */
 bool job_export(struct job *job, const struct job_world *world, struct text *ret_file,
                 int64_t *ret_generation, struct learn_basis *basis, struct problem *problem);
 /* Nothing is held for the job any more; fine if nothing was. */

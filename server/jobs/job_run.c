@@ -162,21 +162,28 @@ static enum train_order on_epoch(void *arg, const struct train_epoch *epoch)
     return stopped(job);
 }
 
+/* With the lock. */
+static bool grow_trials(struct job *job)
+{
+    int cap = job->cap_trials * 2 + 16;
+    struct job_trial *grown;
+
+    if (job->n_trials < job->cap_trials)
+        return true;
+    grown = realloc(job->trials, (size_t)cap * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    job->trials = grown;
+    job->cap_trials = cap;
+    return true;
+}
+
 static bool add_trial(struct job *job, const struct job_trial *trial)
 {
-    bool ok = true;
+    bool ok;
 
     pthread_mutex_lock(&job->lock);
-    if (job->n_trials == job->cap_trials) {
-        int cap = job->cap_trials * 2 + 16;
-        struct job_trial *grown = realloc(job->trials, (size_t)cap * sizeof(*grown));
-
-        ok = grown != NULL;
-        if (ok) {
-            job->trials = grown;
-            job->cap_trials = cap;
-        }
-    }
+    ok = grow_trials(job);
     if (ok)
         job->trials[job->n_trials++] = *trial;
     pthread_mutex_unlock(&job->lock);

@@ -10,8 +10,8 @@ struct history_range {
     uint64_t first, last;
 };
 
-/* From generation `root` (0: the base model; the journal's floor; or above that a TRAIN row, whose state is in a
- * file of its own) through the ranges. */
+/* From generation `root` (0: the base model; the journal's floor; or above that a TRAIN row, whose
+ * state is in a file of its own) through the ranges. */
 struct history {
     uint64_t root;
     struct history_range *ranges;

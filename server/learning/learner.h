@@ -41,15 +41,16 @@ enum learn_kind {
 
 /* What a training job begins from. */
 struct learn_basis {
-    /* Of LEARN_JOB_EXPORT: the updates after the generation exported, or (if it is not 0) after `first`, are to be
-     * kept one by one until ADOPT or RELEASE, so that they can be applied to what the job comes to. */
+    /* Of LEARN_JOB_EXPORT: the updates after the generation exported, or (if it is not 0) after
+     * `first`, are to be kept one by one until ADOPT or RELEASE, so that they can be applied to
+     * what the job comes to. */
     bool hold;
     struct digest base;            /* of the model's file: filled by EXPORT, compared by ADOPT */
     struct learn_config config;    /* filled by EXPORT */
 };
 
-/* What a learner is asked for. Its owner is the handler until learner_submit(), the learner until `finish` is
- * called, the callee afterwards. */
+/* What a learner is asked for. Its owner is the handler until learner_submit(), the learner until
+ * `finish` is called, the callee afterwards. */
 struct learn_job {
     enum learn_kind kind;
     struct model_entry *entry;     /* a reference */

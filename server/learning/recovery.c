@@ -333,8 +333,8 @@ enum storage_status recovery_root(struct journal *journal, uint64_t *ret, struct
     return status;
 }
 
-/* Whether the checkpoint leads to a generation before the training job that `path` begins with, or before the one
- * before that, and so on: there one can still be rolled back to. */
+/* Whether the checkpoint leads to a generation before the training job that `path` begins with, or
+ * before the one before that, and so on: there one can still be rolled back to. */
 static enum storage_status leads_before(struct replay *replay, uint64_t root, uint64_t generation,
                                         bool *ret, struct storage_fault *fault)
 {
@@ -356,7 +356,8 @@ static enum storage_status leads_before(struct replay *replay, uint64_t root, ui
     return status;
 }
 
-/* Of those before the newest training job the newest few stay, and the oldest, which is where the journal begins. */
+/* Of those before the newest training job the newest few stay, and the oldest, which is where the
+ * journal begins. */
 static enum storage_status thin_earlier(const struct storage_dir *dir, const uint64_t *earlier, size_t n,
                                         struct storage_fault *fault)
 {
@@ -368,8 +369,8 @@ static enum storage_status thin_earlier(const struct storage_dir *dir, const uin
     return status;
 }
 
-/* The checkpoints that lead to the state now, and those that lead to before what a training job has replaced;
- * newest first. */
+/* The checkpoints that lead to the state now, and those that lead to before what a training job has
+ * replaced; newest first. */
 struct usable {
     uint64_t now[CHECKPOINT_LISTED_MAX], earlier[CHECKPOINT_LISTED_MAX];
     size_t n, n_earlier;

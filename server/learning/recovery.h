@@ -70,23 +70,24 @@ enum storage_status recovery_rebuild(const struct storage_dir *dir, struct journ
                                      const struct recovery_trainer *trainer,
                                      const struct recovery_goal *goal, struct storage_fault *fault);
 
-/* Adopts what a training job came to. The trainer holds its outcome, which was learnt from the state of generation
- * `since`: the rows that have come after that are applied to it again. NOT_FOUND: `since` does not lead to the
- * newest generation any more (it has been rolled back, rewound, replaced, pruned, or an example of it was
- * erased). */
+/* Adopts what a training job came to. The trainer holds its outcome, which was learnt from the
+ * state of generation `since`: the rows that have come after that are applied to it again.
+ * NOT_FOUND: `since` does not lead to the newest generation any more (it has been rolled back,
+ * rewound, replaced, pruned, or an example of it was erased). */
 enum storage_status recovery_reapply(const struct storage_dir *dir, struct journal *journal,
                                      const struct recovery_trainer *trainer, uint64_t since,
                                      struct storage_fault *fault);
-/* Where the path to the newest generation begins: 0, the floor, or the newest TRAIN row on it. Updates up to
- * there can be neither rewound nor erased from it. */
+/* Where the path to the newest generation begins: 0, the floor, or the newest TRAIN row on it.
+ * Updates up to there can be neither rewound nor erased from it. */
 enum storage_status recovery_root(struct journal *journal, uint64_t *ret, struct storage_fault *fault);
 
 /* After a checkpoint: removes those that no longer lead to the state now, and prunes rows up to the
- * newest that retention leaves to begin from, but at least CHECKPOINT_KEPT stay: were one of them the
- * only good one, nothing would be lost. With retention the ones in between stay, at most 16 or so, so
- * that going back within it begins near. What leads to generation `hold`, which is on the way to the
- * state now, stays as well, and so do the rows after it (UINT64_MAX: nothing to hold). What training jobs came to
- * stays while its row does, of the newest TRAINED_KEPT at least; so does what leads to before it. */
+ * newest that retention leaves to begin from, but at least CHECKPOINT_KEPT stay: were one of them
+ * the only good one, nothing would be lost. With retention the ones in between stay, at most 16 or
+ * so, so that going back within it begins near. What leads to generation `hold`, which is on the
+ * way to the state now, stays as well, and so do the rows after it (UINT64_MAX: nothing to hold).
+ * What training jobs came to stays while its row does, of the newest TRAINED_KEPT at least; so does
+ * what leads to before it. */
 enum { TRAINED_KEPT = 8 };
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
                                    uint64_t hold, int64_t now_ms, struct storage_fault *fault);

@@ -36,8 +36,8 @@ enum storage_status replay_start(struct replay *replay, const struct history *pa
  * met (at least `from`), also when this fails. */
 enum storage_status replay_walk(struct replay *replay, const struct history *path, uint64_t from,
                                 uint64_t *ret_good, struct storage_fault *fault);
-/* Applies the rows of `path` after generation `since` to what the trainer holds now, whatever that is; nothing is
- * compared. NOT_FOUND if `since` does not lead there. */
+/* Applies the rows of `path` after generation `since` to what the trainer holds now, whatever that
+ * is; nothing is compared. NOT_FOUND if `since` does not lead there. */
 enum storage_status replay_follow(struct replay *replay, const struct history *path, uint64_t since,
                                   struct storage_fault *fault);
 /* An erasure after `generation` took from the rows up to `end`. */

@@ -42,7 +42,8 @@ static bool find_names(const struct train_options *options, struct trainer_optio
     return true;
 }
 
-/* "1,2.5" to floats of the thread's, until its next call; `balanced` counts the labels of the training part. */
+/* "1,2.5" to floats of the thread's, until its next call; `balanced` counts the labels of the
+ * training part. */
 static bool parse_weights(const struct train_options *options, const struct train_session *session,
                           struct loss_form *form, struct problem *problem)
 {

@@ -72,7 +72,8 @@ enum storage_status toy_checkpoint(const struct storage_dir *dir, struct journal
                                    struct toy *toy, struct storage_fault *fault);
 /* What a training job makes of a toy, which follows from the generation that it will be alone. */
 void toy_train(struct toy *toy, uint64_t generation);
-/* Adopts that as the next generation, as if the job had begun at `since`: later updates on top, the file, the row. */
+/* Adopts that as the next generation, as if the job had begun at `since`: later updates on top, the
+ * file, the row. */
 enum storage_status toy_adopt(const struct storage_dir *dir, struct journal *journal, struct toy *toy,
                               uint64_t since, struct storage_fault *fault);
 
