@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "server/learning/prediction_log.h"
 
 #include "server/clock.h"
@@ -311,6 +313,7 @@ static void *log_main(void *arg)
     int64_t tidy_ms = 0;
     bool closing = false;
 
+    pthread_setname_np(pthread_self(), "predictions");
     while (!closing) {
         struct item *items = take_all(log, tidy_ms, &closing);
         int64_t begun_ms = now_ms();

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""stories.py BUILD: each story of docs/stories, pasted block by block into one shell beside a daemon of its own, as it
-is printed but for the port. A block whose first line begins with curl, a loop or a function is pasted; one that
-follows such a block and does not is the answer. In it "..." is anything, and numbers that no two runs share (with a
-decimal point, or of ten digits and more, or hexadecimal names) are any such number; accuracies are held to 0.1.
-Ends with "N passed, N failed"."""
+"""stories.py BUILD [STORY...]: each story of docs/stories, pasted block by block into one shell beside a daemon of its
+own, as it is printed but for the port (one with ```sh blocks brings its daemon: fenced_story.py). A block whose first
+line begins with curl, a loop or a function is pasted; one that follows such a block and does not is the answer. In it
+"..." is anything, and numbers that no two runs share (with a decimal point, or of ten digits and more, or hexadecimal
+names) are any such number; accuracies are held to 0.1. Ends with "N passed, N failed"."""
 import os
 import re
 import shutil
@@ -15,6 +15,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.normpath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(HERE, ".."))
+import fenced_story  # noqa: E402
 STORIES = os.path.join(TOP, "docs", "stories")
 COMMAND = re.compile(r"curl |for |[a-z_]+\(\) \{")
 NUMBER = r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?"
@@ -102,9 +103,16 @@ def main():
     inferd = os.path.abspath(os.path.join(sys.argv[1], "inferd"))
     passed = failed = 0
     for name in sorted(os.listdir(STORIES)):
-        if not name.endswith(".md") or (len(sys.argv) > 2 and name not in sys.argv[2:]):
+        if not name.endswith(".md") or name == "README.md" or (len(sys.argv) > 2 and name not in sys.argv[2:]):
             continue
-        count, failures = run(os.path.join(STORIES, name), inferd)
+        path = os.path.join(STORIES, name)
+        with open(path) as file:
+            is_fenced = "```sh\n" in file.read()
+        if is_fenced:
+            good, failures = fenced_story.run(path, sys.argv[1])
+            count = good + len(failures)
+        else:
+            count, failures = run(path, inferd)
         passed += count - len(failures)
         failed += len(failures)
         for failure in failures:

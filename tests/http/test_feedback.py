@@ -3,11 +3,15 @@
 """Labels that come late: a prediction is logged by its id, and its label is learnt once, whatever is killed in
 between. On the digits that the example model was never trained on."""
 import glob
+import json
 import math
 import os
+import re
 import signal
 import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -283,6 +287,32 @@ class Feedback(unittest.TestCase):
                 {"generation": answer["parameters"]["generation"], "row": 0}]})
             self.assertEqual(status, 200, answer)
             self.assertEqual(service.files_with(needle), [])
+
+    def test_inferctl(self):
+        with Late({"learning_rate": 0.05}) as service, tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(os.path.dirname(os.environ.get("INFERD", "./inferd")), "inferctl")
+            rows = os.path.join(folder, "rows.csv")
+            with open(rows, "w") as file:
+                file.writelines(",".join(map(str, image)) + "\n" for image in IMAGES[:2])
+
+            def ctl(*arguments, code=0):
+                done = subprocess.run([program, "--url", "http://%s:%d" % service.daemon.address, *arguments],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, code, done)
+                return done.stdout + done.stderr
+
+            self.assertRegex(ctl("predict", "digits", "--input", "image=@" + rows, "--log", "--id", "a"), "(?m)^id a$")
+            made = re.search("(?m)^id ([0-9a-f]{32})$", ctl("predict", "digits", "--input", "image=@" + rows, "--log"))
+            self.assertTrue(made)
+            self.assertNotRegex(ctl("predict", "digits", "--input", "image=@" + rows), "(?m)^id ")
+            labels = ("--target", "label=%d,%d" % tuple(LABELS[:2]))
+            self.assertRegex(ctl("feedback", "digits", "--id", "a", *labels),
+                             r"^generation 2, 2 examples, loss .*, durable\nthe prediction, made by generation 1, loss .*, accuracy")
+            self.assertIn("applied before", ctl("feedback", "digits", "--id", "a", *labels))
+            answer = json.loads(ctl("feedback", "digits", "--id", made.group(1), *labels, "--output", "json"))
+            self.assertEqual((answer["id"], answer["prediction"]["generation"]), (made.group(1), 1))
+            self.assertIn("none", ctl("feedback", "digits", "--id", "none", *labels, code=1))
+            self.assertIn("--id", ctl("feedback", "digits", *labels, code=2))
 
     def test_without_a_state_directory(self):
         with Late(state=False) as service:
