@@ -56,6 +56,10 @@ static const char *update_kind(enum learn_kind kind)
         return "erase";
     case LEARN_JOB_FEEDBACK:
         return "feedback";
+    case LEARN_JOB_PROMOTE:
+        return "promote";
+    case LEARN_JOB_LABEL:
+        return "label";
     default:
         return NULL;
     }

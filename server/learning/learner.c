@@ -371,6 +371,8 @@ bool learner_submit(struct learner *learner, struct learn_job *job, struct probl
         problem->retry_after_s = 1;
     }
     pthread_mutex_unlock(&learner->lock);
+    if (!good && is_change(job) && job->entry->stats != NULL)
+        learning_stats_refused(stats_learning(job->entry->stats), problem->reason);
     return good;
 }
 

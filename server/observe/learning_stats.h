@@ -81,10 +81,20 @@
 
 /* Why an update was refused: the reasons of its answer. */
 #define LEARNING_REFUSAL_MAP(X) \
-    X(DIVERGED, "diverged") X(BAD_EXAMPLE, "bad_example") X(WRONG_TARGETS, "wrong_targets") \
-    X(RATE_TOO_LARGE, "rate_too_large") X(TOO_MANY_EXAMPLES, "too_many_examples") \
+    X(BAD_EXAMPLE, "bad_example") X(CANNOT_REAPPLY, "cannot_reapply") \
+    X(CANNOT_REBUILD, "cannot_rebuild") X(CLIENT_GONE, "client_gone") X(CLOSING, "closing") \
+    X(DAMAGED, "damaged") X(DEADLINE, "deadline") X(DIVERGED, "diverged") \
     X(GENERATION_MOVED, "generation_moved") X(KEY_CONFLICT, "key_conflict") \
-    X(STORAGE_FULL, "storage_full") X(STORAGE_FAILED, "storage_failed") X(OTHER, "other")
+    X(LABEL_CONFLICT, "label_conflict") X(LEARNING_DISABLED, "learning_disabled") \
+    X(NO_MEMORY, "no_memory") X(NOT_A_CANDIDATE, "not_a_candidate") \
+    X(NOT_TRAINABLE, "not_trainable") X(NOTHING_TO_PROMOTE, "nothing_to_promote") \
+    X(QUEUE_FULL, "queue_full") X(RATE_TOO_LARGE, "rate_too_large") \
+    X(STORAGE_FAILED, "storage_failed") X(STORAGE_FULL, "storage_full") \
+    X(TOO_MANY_EXAMPLES, "too_many_examples") X(TRAINED_ON, "trained_on") \
+    X(UNKNOWN_EXAMPLE, "unknown_example") X(UNKNOWN_GENERATION, "unknown_generation") \
+    X(UNKNOWN_LABEL, "unknown_label") X(UNKNOWN_PREDICTION, "unknown_prediction") \
+    X(WRONG_TARGETS, "wrong_targets") \
+    X(OTHER, "other")
 
 #define X(id, name, type, help) LEARNING_##id,
 enum learning_number { LEARNING_MAP(X) LEARNING_COUNT };
