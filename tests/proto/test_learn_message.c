@@ -148,6 +148,63 @@ START_TEST(test_answer)
 }
 END_TEST
 
+/* Where a rollback, a promotion or a label points to. */
+START_TEST(test_targets)
+{
+    enum form { ROLLBACK, PROMOTE, LABEL };
+    static const struct {
+        enum form form;
+        const char *body;
+        int64_t generation, time_ms;
+        const char *label;
+        const char *error;      /* NULL: accepted */
+    } rows[] = {
+        {ROLLBACK, "{\"generation\":7}", 7, -1, "", NULL},
+        {ROLLBACK, "{\"label\":\"a.B_9-\"}", -1, -1, "a.B_9-", NULL},
+        {ROLLBACK, "{\"time_ms\":0}", -1, 0, "", NULL},
+        {ROLLBACK, "{}", 0, 0, "", "one of generation, label and time_ms"},
+        {ROLLBACK, "{\"generation\":7,\"time_ms\":1}", 0, 0, "", "one of generation"},
+        {ROLLBACK, "{\"label\":\"\"}", 0, 0, "", "label"},
+        {ROLLBACK, "{\"label\":\"a\\\"b\"}", 0, 0, "", "label"},
+        {ROLLBACK, "{\"label\":7}", 0, 0, "", "label"},
+        {ROLLBACK, "{\"generation\":-1}", 0, 0, "", "generation"},
+        {ROLLBACK, "{\"generation\":1.5}", 0, 0, "", "generation"},
+        {ROLLBACK, "", 0, 0, "", "JSON"},
+        {PROMOTE, "", -1, 0, "", NULL},
+        {PROMOTE, "{}", -1, 0, "", NULL},
+        {PROMOTE, "{\"generation\":3}", 3, 0, "", NULL},
+        {PROMOTE, "{\"label\":\"a\"}", 0, 0, "", "label"},
+        {LABEL, "{\"label\":\"a\"}", -1, -1, "a", NULL},
+        {LABEL, "{\"label\":\"a\",\"generation\":3}", 3, -1, "a", NULL},
+        {LABEL, "{\"generation\":3}", 0, 0, "", "label is missing"},
+        {LABEL, "{\"label\":\"a\",\"time_ms\":3}", 0, 0, "", "time_ms"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollback_target target = {.generation = 99};
+        struct problem problem = {0};
+        size_t length = strlen(rows[i].body);
+        bool good;
+
+        if (rows[i].form == PROMOTE)
+            good = promote_request_decode(rows[i].body, length, &target.generation, &problem);
+        else if (rows[i].form == LABEL)
+            good = label_request_decode(rows[i].body, length, &target, &problem);
+        else
+            good = rollback_request_decode(rows[i].body, length, &target, &problem);
+        ck_assert_msg(good == (rows[i].error == NULL), "row %zu: %s", i, problem.text);
+        if (!good) {
+            ck_assert_msg(strstr(problem.text, rows[i].error) != NULL, "row %zu: %s", i, problem.text);
+            ck_assert_int_eq(problem.status, 400);
+            continue;
+        }
+        ck_assert_msg(target.generation == rows[i].generation, "row %zu", i);
+        ck_assert_msg(rows[i].form == PROMOTE || target.time_ms == rows[i].time_ms, "row %zu", i);
+        ck_assert_msg(strcmp(target.label, rows[i].label) == 0, "row %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(test_ways_back)
 {
     static const struct {
@@ -199,6 +256,7 @@ Suite *make_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, test_bad_bodies);
+    tcase_add_test(tests, test_targets);
     tcase_add_test(tests, test_ways_back);
     tcase_add_test(tests, test_good_body);
     tcase_add_test(tests, test_binary_body);

@@ -396,6 +396,77 @@ START_TEST(leftovers_and_old_outcomes_go)
 }
 END_TEST
 
+/* What serves is far behind a candidate: pruning keeps the way to it, and lets it go when it moves on. */
+START_TEST(pruning_holds_what_serves)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct journal_row mark = {.kind = JOURNAL_PROMOTE, .settings = "{}"};
+    struct recovery_goal serving = {.to = 5};
+    struct toy model;
+
+    for (uint64_t to = 2; to <= 20; to += 2) {
+        learn(to);
+        checkpoint();
+        ASSERT_OK(recovery_prune(&dir, journal, to < 5 ? to : 5, INT64_MAX, err));
+    }
+    ck_assert_uint_le(journal_floor(journal), 5);
+    ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &serving, err));
+    toy_init(&model);
+    oracle(&model, 1, 5);
+    assert_oracle(&model);
+    /* A mark changes no weight, is replayed over, and another state in it is found out. */
+    restart();
+    assert_ready(20);
+    mark.generation = 21;
+    mark.first = 20;
+    mark.state = toy_state(&toy);
+    ASSERT_OK(journal_append(journal, &mark, 1, err));
+    restart();
+    assert_ready(21);
+    checkpoint();
+    ASSERT_OK(recovery_prune(&dir, journal, 20, INT64_MAX, err));
+    ck_assert_uint_gt(journal_floor(journal), 5);
+    ck_assert_uint_le(journal_floor(journal), 20);
+    mark.generation = 22;
+    mark.kind = JOURNAL_LABEL;
+    mark.state.bytes[0] ^= 1;
+    ASSERT_OK(journal_append(journal, &mark, 1, err));
+    restart();
+    ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
+    ck_assert_uint_eq(found.generation, 21);
+}
+END_TEST
+
+static bool serves_early(void *self, const struct checkpoint *checkpoint)
+{
+    (void)self;
+    return checkpoint->note.generation <= 4;
+}
+
+/* Where the journal is damaged only what may be served is: not the newest checkpoint. */
+START_TEST(damage_does_not_promote)
+{
+    struct recovery_trainer trainer = toy_trainer(&toy);
+    struct toy model;
+
+    for (uint64_t to = 2; to <= 8; to += 2) {
+        learn(to);
+        checkpoint();
+    }
+    ASSERT_OK(journal_tidy(journal, true, err));
+    journal_close(journal);
+    learning_damage(&dir, journal_file);
+    trainer.serves = serves_early;
+    recover(&dir, &options, READ_MAX, &trainer, &found);
+    ck_assert_int_eq(found.mode, RECOVERY_READ_ONLY);
+    ck_assert_uint_eq(found.generation, 4);
+    toy_init(&model);
+    oracle(&model, 1, 4);
+    assert_oracle(&model);
+    journal = found.journal;
+}
+END_TEST
+
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("history");
@@ -412,6 +483,8 @@ Suite *make_suite(void)
     tcase_add_test(tc, adopted_state_that_is_damaged_is_named);
     tcase_add_test(tc, a_job_from_what_was_left_is_refused);
     tcase_add_test(tc, leftovers_and_old_outcomes_go);
+    tcase_add_test(tc, pruning_holds_what_serves);
+    tcase_add_test(tc, damage_does_not_promote);
     tcase_add_test(tc, random_histories);
     suite_add_tcase(suite, tc);
     return suite;
