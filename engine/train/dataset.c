@@ -3,7 +3,6 @@
 
 #include "engine/kernels/convert.h"
 #include "engine/train/dataset_chunks.h"
-#include "engine/train/labels.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,14 +16,11 @@ struct stored_field {
     int64_t elements;    /* of one example */
     size_t bytes;        /* of one example */
     size_t chunk_offset; /* of this field's block in a chunk */
-    struct dataset_place place; /* when attached */
-    struct labels *labels;
 };
 
 struct dataset {
     int n_fields;
     int64_t n_examples, examples_max;
-    bool attached;
     struct dataset_chunks chunks;
     struct stored_field fields[]; /* n_fields of them */
 };
@@ -122,8 +118,6 @@ void dataset_destroy(struct dataset *dataset)
 {
     if (dataset == NULL)
         return;
-    for (int i = 0; i < dataset->n_fields; i++)
-        labels_destroy(dataset->fields[i].labels);
     dataset_chunks_finish(&dataset->chunks);
     free(dataset);
 }
@@ -144,7 +138,6 @@ enum engine_status dataset_append(struct dataset *dataset, const void *const *da
     enum engine_status status = check_count(dataset, n, err);
     int64_t done = 0, some;
 
-    assert(!dataset->attached);
     for (; status == ENGINE_OK && done < n; done += some) {
         status = dataset_chunks_make_room(chunks, err);
         if (status != ENGINE_OK)
@@ -166,46 +159,10 @@ enum engine_status dataset_append(struct dataset *dataset, const void *const *da
     return status;
 }
 
-enum engine_status dataset_attach(struct dataset *dataset, const struct dataset_place *places,
-                                  int64_t n, struct engine_error *err)
-{
-    enum engine_status status = check_count(dataset, n, err);
-
-    assert(dataset->n_examples == 0 && !dataset->attached);
-    if (status != ENGINE_OK)
-        return status;
-    for (int f = 0; f < dataset->n_fields; f++)
-        dataset->fields[f].place = places[f];
-    dataset->n_examples = n;
-    dataset->attached = true;
-    return ENGINE_OK;
-}
-
-int dataset_n_fields(const struct dataset *dataset)
-{
-    return dataset->n_fields;
-}
-
 const struct dataset_field *dataset_field(const struct dataset *dataset, int field)
 {
     assert(field >= 0 && field < dataset->n_fields);
     return &dataset->fields[field].field;
-}
-
-int dataset_find(const struct dataset *dataset, const char *name)
-{
-    for (int f = 0; f < dataset->n_fields; f++)
-        if (strcmp(dataset->fields[f].name, name) == 0)
-            return f;
-    return -1;
-}
-
-int dataset_find_role(const struct dataset *dataset, enum dataset_role role, int from)
-{
-    for (int f = from; f < dataset->n_fields; f++)
-        if (dataset->fields[f].field.role == role)
-            return f;
-    return -1;
 }
 
 int64_t dataset_n_examples(const struct dataset *dataset)
@@ -223,19 +180,6 @@ uint64_t dataset_spilled_bytes(const struct dataset *dataset)
     return (uint64_t)dataset->chunks.n_spilled * dataset->chunks.chunk_bytes;
 }
 
-void dataset_set_labels(struct dataset *dataset, int field, struct labels *labels)
-{
-    assert(field >= 0 && field < dataset->n_fields);
-    labels_destroy(dataset->fields[field].labels);
-    dataset->fields[field].labels = labels;
-}
-
-const struct labels *dataset_labels(const struct dataset *dataset, int field)
-{
-    assert(field >= 0 && field < dataset->n_fields);
-    return dataset->fields[field].labels;
-}
-
 static const struct stored_field *stored_field(const struct dataset *dataset, int field)
 {
     assert(field >= 0 && field < dataset->n_fields);
@@ -250,19 +194,10 @@ static struct stretch locate(const struct dataset *dataset, const struct stored_
     size_t within;
 
     assert(example >= 0 && example < dataset->n_examples);
-    if (dataset->attached) {
-        within = (size_t)example * field->bytes;
-        stretch.memory = field->place.memory;
-        stretch.fd = field->place.fd;
-        stretch.offset = field->place.offset;
-        stretch.examples = dataset->n_examples - example;
-    } else {
-        within = field->chunk_offset + (size_t)(example % chunks->chunk_examples) * field->bytes;
-        stretch.memory =
-            dataset_chunks_find(chunks, example / chunks->chunk_examples, &stretch.offset);
-        stretch.fd = chunks->fd;
-        stretch.examples = chunks->chunk_examples - example % chunks->chunk_examples;
-    }
+    within = field->chunk_offset + (size_t)(example % chunks->chunk_examples) * field->bytes;
+    stretch.memory = dataset_chunks_find(chunks, example / chunks->chunk_examples, &stretch.offset);
+    stretch.fd = chunks->fd;
+    stretch.examples = chunks->chunk_examples - example % chunks->chunk_examples;
     if (stretch.memory != NULL)
         stretch.memory += within;
     else

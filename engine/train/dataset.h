@@ -2,8 +2,7 @@
  * engine/train/dataset.h - examples to learn from or to be judged by: named fields, each with one
  * tensor for every example.
  *
- * A dataset is filled by one thread (append, or take over memory or files that exist), and from then
- * on any number of threads read it. Values are kept in the type they came in and are converted when
+ * A dataset is filled by one thread, and from then on any number of threads read it. Values are kept in the type they came in and are converted when
  * they are gathered, so that images of bytes stay bytes. What exceeds the memory option goes to a
  * file without a name, which vanishes with the process. Order is nobody's property: batches.h and
  * split.h deal in example numbers, and no example is ever moved. */
@@ -16,12 +15,10 @@
 #include <stdint.h>
 
 struct dataset;
-struct labels;
 
 enum dataset_role {
     DATASET_INPUT,  /* what the model is given */
-    DATASET_TARGET, /* what it should answer: values, or class ids where labels are set */
-    DATASET_WEIGHT, /* a scalar for each example */
+    DATASET_TARGET, /* what it should answer: values or class ids */
 };
 
 struct dataset_field {
@@ -54,35 +51,11 @@ void dataset_destroy(struct dataset *dataset);
 enum engine_status dataset_append(struct dataset *dataset, const void *const *data, int64_t n,
                                   struct engine_error *err);
 
-/* Where the values of one field already are: memory that outlives the dataset, or (memory NULL) a
- * file from `offset` on, read with pread and closed by the dataset's owner after it. A file that
- * has shrunk since is an IO error, never a crash. */
-struct dataset_place {
-    const void *memory;
-    int fd;
-    uint64_t offset;
-};
-
-/* Takes `n` examples from where they are, one place for each field, and copies nothing. Only for a
- * dataset that is empty; nothing can be appended afterwards. */
-enum engine_status dataset_attach(struct dataset *dataset, const struct dataset_place *places,
-                                  int64_t n, struct engine_error *err);
-
-int dataset_n_fields(const struct dataset *dataset);
 const struct dataset_field *dataset_field(const struct dataset *dataset, int field);
-/* The number of the field of that name; -1 if there is none. */
-int dataset_find(const struct dataset *dataset, const char *name);
-/* The first field of that role from number `from` on; -1 if there is none. */
-int dataset_find_role(const struct dataset *dataset, enum dataset_role role, int from);
 int64_t dataset_n_examples(const struct dataset *dataset);
 /* Of examples in memory, and of those in the file. */
 size_t dataset_memory_bytes(const struct dataset *dataset);
 uint64_t dataset_spilled_bytes(const struct dataset *dataset);
-
-/* The class names of a field whose values are class ids, taken over by the dataset (labels.h).
- * NULL where none were set. */
-void dataset_set_labels(struct dataset *dataset, int field, struct labels *labels);
-const struct labels *dataset_labels(const struct dataset *dataset, int field);
 
 /* Reads `field` of the examples examples[0] .. examples[n - 1], in that order, into ret->data (room
  * for n of them) as ret->dtype, any number type: integers beyond its range wrap, floats become

@@ -217,59 +217,6 @@ START_TEST(bad_fields_are_refused_by_name)
 }
 END_TEST
 
-START_TEST(attached_memory_and_files_are_read_in_place)
-{
-    char path[] = "/tmp/inferd-test-XXXXXX";
-    int fd = mkstemp(path);
-    int64_t labels[] = {5, 6, 7, 8};
-    double temperatures[] = {0.5, 1.5, 2.5, 3.5}, got[2];
-    uint8_t pixels[4 * WIDTH], row[2 * WIDTH];
-    struct dataset_place places[N_FIELDS] = {{NULL, fd, 10}, {temperatures, -1, 0}, {labels, -1, 0}};
-    struct dataset *dataset = dataset_create(fields, N_FIELDS, NULL, NULL);
-    struct tensor tensor = {.dtype = DTYPE_F64, .data = got}, bytes = {.dtype = DTYPE_U8, .data = row};
-    uint32_t examples[] = {3, 0};
-    struct engine_error err = {0};
-
-    for (int i = 0; i < 4 * WIDTH; i++)
-        pixels[i] = (uint8_t)(i * 3);
-    ck_assert_int_eq(pwrite(fd, pixels, sizeof(pixels), 10), sizeof(pixels));
-    unlink(path);
-    ck_assert_int_eq(dataset_attach(dataset, places, 4, &err), ENGINE_OK);
-    ck_assert_int_eq(dataset_n_examples(dataset), 4);
-    ck_assert_int_eq(dataset_gather(dataset, TEMPERATURE, examples, 2, &tensor, &err), ENGINE_OK);
-    ck_assert(got[0] == 3.5 && got[1] == 0.5);
-    ck_assert_int_eq(dataset_gather(dataset, LABEL, examples, 2, &tensor, &err), ENGINE_OK);
-    ck_assert(got[0] == 8 && got[1] == 5);
-    ck_assert_int_eq(dataset_gather(dataset, PIXELS, examples, 2, &bytes, &err), ENGINE_OK);
-    ck_assert_mem_eq(row, pixels + 3 * WIDTH, WIDTH);
-    ck_assert_mem_eq(row + WIDTH, pixels, WIDTH);
-    /* A file that shrinks is an error. */
-    ck_assert_int_eq(ftruncate(fd, 10 + 3 * WIDTH + 5), 0);
-    ck_assert_int_eq(dataset_gather(dataset, PIXELS, examples, 2, &bytes, &err), ENGINE_IO);
-    ck_assert_msg(strstr(err.text, "shorter") != NULL, "%s", err.text);
-    dataset_destroy(dataset);
-    close(fd);
-}
-END_TEST
-
-START_TEST(fields_are_found)
-{
-    struct dataset *dataset = dataset_create(fields, N_FIELDS, NULL, NULL);
-    struct labels *labels = labels_create();
-
-    ck_assert_int_eq(dataset_n_fields(dataset), N_FIELDS);
-    ck_assert_int_eq(dataset_find(dataset, "label"), LABEL);
-    ck_assert_int_eq(dataset_find(dataset, "nothing"), -1);
-    ck_assert_int_eq(dataset_find_role(dataset, DATASET_INPUT, 1), TEMPERATURE);
-    ck_assert_int_eq(dataset_find_role(dataset, DATASET_WEIGHT, 0), -1);
-    ck_assert_ptr_null(dataset_labels(dataset, LABEL));
-    dataset_set_labels(dataset, LABEL, labels);
-    ck_assert_ptr_eq(dataset_labels(dataset, LABEL), labels);
-    dataset_destroy(dataset);
-    dataset_destroy(NULL);
-}
-END_TEST
-
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("dataset");
@@ -284,8 +231,6 @@ Suite *make_suite(void)
     tcase_add_test(tc, limits_are_kept_and_named);
     tcase_add_loop_test(tc, bad_fields_are_refused_by_name, 0,
                         sizeof(refused) / sizeof(refused[0]));
-    tcase_add_test(tc, attached_memory_and_files_are_read_in_place);
-    tcase_add_test(tc, fields_are_found);
     suite_add_tcase(suite, tc);
     return suite;
 }
