@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""torture.py BUILD [--kills N] [--power N] [--updates N] [--seed S]: kill -9 at random moments while eight clients
+"""torture.py BUILD [--kills N] [--power N] [--soak N] [--updates N] [--seed S]: kill -9 at random moments while eight clients
 teach and eight ask, again and again; and the same with power cuts, on an ext4 that is shut down without a flush.
 
 Each update has an Idempotency-Key and is sent until it is acknowledged. In the end
@@ -25,6 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import power  # noqa: E402
+import soak  # noqa: E402
 from daemon import Daemon  # noqa: E402
 
 LEARNERS, ASKERS = 8, 8
@@ -237,6 +238,8 @@ def main():
     parser.add_argument("build", nargs="?", default=ROOT / "build")
     parser.add_argument("--kills", type=int, default=int(os.environ.get("INFERD_TORTURE_KILLS", "300")))
     parser.add_argument("--power", type=int, default=int(os.environ.get("INFERD_TORTURE_POWER", "8")))
+    parser.add_argument("--soak", type=int, default=int(os.environ.get("INFERD_TORTURE_SOAK", "5000")),
+                        help="updates, after which memory and disk are no larger than after a fifth of them")
     parser.add_argument("--updates", type=int)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("INFERD_TEST_SEED", time.time_ns() % 10**9)))
     arguments = parser.parse_args()
@@ -246,6 +249,9 @@ def main():
         checks += trial(arguments.build, arguments.kills, arguments.updates, arguments.seed)
     if arguments.power:
         checks += power_trial(arguments.build, arguments.power, arguments.updates, arguments.seed)
+    if arguments.soak:
+        checks += soak.trial(lambda folder: Victim(arguments.build, folder),
+                             lessons(64, random.Random(arguments.seed)), arguments.soak)
     for name, good in checks:
         if not good:
             print(f"FAILED {name} (--seed {arguments.seed})")
