@@ -55,6 +55,7 @@ const struct grad_def grads_stops[] = {
     CONTAINER("SequenceInsert"),
     CONTAINER("SequenceMap"),
     CONTAINER("SplitToSequence"),
+    REFUSES("", "DeformConv", "no derivative by where it looks has been written"),
     REFUSES("", "Unique", "how much it puts out depends on data"),
 
     BODY("If"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine/kernels/each_isa.h - includes the file KERNEL_BODY once for each instruction set, with NAME(x) giving
- * names of their own (generic_x, avx2_x, avx512_x) and LANES the floats of a vector. Without a guard: it is
- * included where the functions are to stand. ISA_TABLE(x) of isa.h picks one of them. */
+ * engine/kernels/each_isa.h - includes the file KERNEL_BODY once for each instruction set, with NAME(x)
+ * giving names of their own (generic_x, avx2_x, avx512_x) and LANES the floats of a vector. Without a guard:
+ * it is included where the functions are to stand. ISA_TABLE(x) of isa.h picks one of them. */
 #include "engine/kernels/isa.h"
 
 #define NAME(x) generic_##x

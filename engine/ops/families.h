@@ -18,6 +18,7 @@
     X(control) \
     X(conv) \
     X(cumulative) \
+    X(deform_conv) \
     X(detect) \
     X(dropout) \
     X(einsum) \

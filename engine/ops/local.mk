@@ -13,6 +13,7 @@ engine_libengine_a_SOURCES += \
 	%D%/conv.c \
 	%D%/conv_form.c %D%/conv_form.h \
 	%D%/cumulative.c \
+	%D%/deform_conv.c \
 	%D%/detect.c \
 	%D%/dropout.c \
 	%D%/einsum.c \
