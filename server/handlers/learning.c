@@ -98,14 +98,16 @@ static void call_reply(struct learn_call *call, struct text *body, const char *c
                        int64_t generation)
 {
     struct exchange *exchange = call->exchange;
+    struct text taken = *body;         /* it may be the call's own */
     char number[24];
 
+    text_init(body);
     snprintf(number, sizeof(number), "%lld", (long long)generation);
     exchange_add_header(exchange, "Inferd-Generation", number);
     snprintf(number, sizeof(number), "\"%lld\"", (long long)generation);
     exchange_add_header(exchange, "ETag", number);
     call_destroy(call);
-    exchange_reply(exchange, 200, content_type, body);
+    exchange_reply(exchange, 200, content_type, &taken);
 }
 
 /* On the thread of the log of predictions. What could not be folded in now (another process reads the file) is
