@@ -186,20 +186,3 @@ void labels_sort(struct labels *labels)
               integers ? compare_values : compare_bytes);
     fill_slots(labels);
 }
-
-bool one_hot(const int64_t *ids, int64_t n, int classes, float off, float on, float *ret,
-             int64_t *ret_row)
-{
-    for (int64_t i = 0; i < n; i++) {
-        float *row = ret + i * classes;
-
-        if (ids[i] < 0 || ids[i] >= classes) {
-            *ret_row = i;
-            return false;
-        }
-        for (int c = 0; c < classes; c++)
-            row[c] = off;
-        row[ids[i]] = on;
-    }
-    return true;
-}

@@ -30,10 +30,4 @@ const char *labels_name(const struct labels *labels, int id);
 /* Renumbers: by bytes, or, if every name is a decimal integer, by value. */
 void labels_sort(struct labels *labels);
 
-/* Row i of `ret` (n rows of `classes` floats) becomes `off` everywhere but `on` at ids[i]; label
- * smoothing by s is off = s / classes, on = 1 - s + s / classes. An id out of range is false, and
- * *ret_row says where. */
-bool one_hot(const int64_t *ids, int64_t n, int classes, float off, float on, float *ret,
-             int64_t *ret_row);
-
 #endif

@@ -108,13 +108,3 @@ void standard_finish(struct standard *standard)
     free(standard->deviation);
     *standard = (struct standard){0};
 }
-
-void standard_apply(const struct standard *standard, float *values, int64_t elements, int64_t n)
-{
-    const int64_t shared = elements / standard->n;
-
-    for (int64_t e = 0; e < n; e++, values += elements)
-        for (int64_t i = 0; i < elements; i++)
-            values[i] = (float)((values[i] - standard->mean[i / shared]) /
-                                standard->deviation[i / shared]);
-}

@@ -30,8 +30,4 @@ enum engine_status standard_measure(const struct dataset *dataset, int field,
                                     struct standard *ret, struct engine_error *err);
 void standard_finish(struct standard *standard);
 
-/* (x - mean) / deviation for `n` examples of `elements` values each, in place. For models that do not
- * hold the statistics themselves. */
-void standard_apply(const struct standard *standard, float *values, int64_t elements, int64_t n);
-
 #endif

@@ -67,21 +67,6 @@ START_TEST(many_names_are_held_up_to_the_limit)
 }
 END_TEST
 
-START_TEST(one_hot_rows)
-{
-    int64_t ids[] = {2, 0}, bad[] = {1, 3}, negative[] = {-1}, row = 9;
-    float got[6];
-    const float expected[] = {0, 0, 1, 1, 0, 0};
-
-    ck_assert(one_hot(ids, 2, 3, 0, 1, got, &row));
-    ck_assert_mem_eq(got, expected, sizeof(expected));
-    ck_assert(!one_hot(bad, 2, 3, 0, 1, got, &row));
-    ck_assert_int_eq(row, 1);
-    ck_assert(!one_hot(negative, 1, 3, 0, 1, got, &row));
-    ck_assert_int_eq(row, 0);
-}
-END_TEST
-
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("labels");
@@ -89,7 +74,6 @@ Suite *make_suite(void)
 
     tcase_add_loop_test(tc, ids_follow_the_sorted_names, 0, sizeof(orders) / sizeof(orders[0]));
     tcase_add_test(tc, many_names_are_held_up_to_the_limit);
-    tcase_add_test(tc, one_hot_rows);
     suite_add_tcase(suite, tc);
     return suite;
 }
