@@ -29,7 +29,7 @@ import soak  # noqa: E402
 from daemon import Daemon  # noqa: E402
 
 LEARNERS, ASKERS = 8, 8
-PATIENCE_S = 30             # that one update is sent again and again
+PATIENCE_S = 120            # that one update is sent again and again
 CONFIG = {"training": {"learning_rate": 0.01, "optimiser": "momentum", "checkpoint_updates": 16}}
 
 
