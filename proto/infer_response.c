@@ -42,7 +42,7 @@ void infer_response_encode(const struct infer_response *response, struct text *t
     if (response->generation >= 0) {
         text_puts(text, "\"parameters\":{\"generation\":");
         text_json_int(text, response->generation);
-        if (response->logged >= 0)
+        if (response->logged != 0)
             text_puts(text, response->logged > 0 ? ",\"logged\":true" : ",\"logged\":false");
         text_puts(text, "},");
     }
@@ -62,7 +62,6 @@ static bool decode_root(struct infer_source *source, struct infer_response *resp
     bool logged = false;
 
     response->generation = -1;
-    response->logged = -1;
     if (!json_field_string(root, "", "model_name", FIELD_OPTIONAL, &response->model_name,
                            problem) ||
         !json_field_string(root, "", "model_version", FIELD_OPTIONAL, &response->model_version,
@@ -79,7 +78,7 @@ static bool decode_root(struct infer_source *source, struct infer_response *resp
         !json_field_bool(parameters, "parameters.", "logged", FIELD_OPTIONAL, &logged, problem))
         return false;
     if (json_object_get(parameters, "logged") != NULL)
-        response->logged = logged;
+        response->logged = logged ? 1 : -1;
     if (!infer_tensors_decode(source, outputs, &tensors, &response->n_outputs, problem))
         return false;
     response->outputs = tensors;

@@ -73,8 +73,8 @@ struct inferd_update {
     int64_t if_match;       /* the generation that must be the newest; 0: any */
 };
 
-/* One durable update, the label of an earlier prediction, or a measurement that changes nothing: the answer as it
- * came. */
+/* One durable update, the label of an earlier prediction, or a measurement that changes nothing: the answer as
+ * it came. */
 bool inferd_client_learn(struct inferd_client *client, const char *model, const char *version,
                          const struct learn_request *request, enum learn_form form,
                          const struct inferd_update *update, json_t **ret_answer,

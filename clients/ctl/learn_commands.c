@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Commands of learning: finetune, feedback, evaluate, generations, rollback, rewind, erase, promote, label, export. */
+ * Commands of learning: finetune, feedback, evaluate, generations, rollback, rewind, erase, promote, label,
+ * export. */
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/input.h"
 

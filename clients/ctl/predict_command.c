@@ -54,9 +54,9 @@ static void print_answer(const struct ctl *ctl, struct infer_response *response)
     }
     for (i = 0; i < response->n_outputs; i++)
         print_table(&response->outputs[i]);
-    if (response->logged >= 0)
+    if (response->logged != 0)
         printf("id %s%s\n", response->id != NULL ? response->id : "",
-               response->logged ? "" : ", NOT logged");
+               response->logged > 0 ? "" : ", NOT logged");
 }
 
 enum ctl_exit ctl_predict(struct ctl *ctl)

@@ -157,7 +157,7 @@ static bool infer_call_encode(struct prediction *prediction, const struct wire_t
         .model_version = job->entry->version,
         .id = prediction->id,
         .generation = job->generation,
-        .logged = prediction->log ? prediction->logged : -1,
+        .logged = !prediction->log ? 0 : prediction->logged ? 1 : -1,
         .n_outputs = call->n_chosen,
         .outputs = call->sent,
         .binary = call->binary,

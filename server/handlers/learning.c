@@ -110,8 +110,8 @@ static void call_reply(struct learn_call *call, struct text *body, const char *c
     exchange_reply(exchange, 200, content_type, &taken);
 }
 
-/* On the thread of the log of predictions. What could not be folded in now (another process reads the file) is
- * later: the erasure stands. */
+/* On the thread of the log of predictions. What could not be folded in now (another process reads the file)
+ * is later: the erasure stands. */
 static void call_scrubbed(struct prediction_query *query, const struct prediction_found *found,
                           const struct problem *problem)
 {

@@ -190,8 +190,7 @@ struct tensor learner_scores(const struct learner *learner, int64_t rows);
 int learner_watch(struct learner *learner, const struct learn_job *job,
                   const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT]);
 
-/* learner_feedback.c: scores the prediction that a label belongs to as it was made, after a step with it (whose
- * shapes it takes), and counts it. `metrics` is what ret_made->metrics will point to. */
+/* learner_feedback.c: scores the prediction that a label belongs to as it was made, and counts it. `metrics` is what ret_made->metrics will point to. */
 void learner_score_served(struct learner *learner, const struct learn_job *job,
                           struct learn_made *ret_made, struct learn_metric metrics[METRIC_COUNT]);
 
@@ -218,8 +217,8 @@ void learner_fail(struct learn_job *job, const struct problem *problem);
 /* learner_list.c: LEARN_JOB_GENERATIONS. */
 void learner_list(struct learner *learner, struct learn_job *job);
 /* learner_answer.c */
-/* The metrics of these values of the first loss (trainer_value()) that exist, all or (unless `ranking`) accuracy
- * and error alone; none where values and targets are no table of rows. */
+/* The metrics of these values of the first loss (trainer_value()) that exist, all or (unless `ranking`)
+ * accuracy and error alone; none where values and targets are no table of rows. */
 int learner_measure(const struct learner *learner, const struct tensor *values,
                     const struct tensor *targets, bool ranking,
                     struct learn_metric metrics[METRIC_COUNT]);

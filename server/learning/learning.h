@@ -27,8 +27,8 @@ bool learning_submit(struct learning *learning, struct learn_job *job, struct pr
 bool learning_log(struct learning *learning, struct model_entry *entry, struct tap_sample *sample);
 /* The label of that job's prediction has been learnt: its content is let go from the log. Any thread. */
 void learning_settle(struct learning *learning, const struct learn_job *job);
-/* For an erasure: calls `query->found` (query->id NULL) when what was settled is in no file any more. False: nothing
- * has been logged, and it is not called. Any thread. */
+/* For an erasure: calls `query->found` (query->id NULL) when what was settled is in no file any more. False:
+ * nothing has been logged, and it is not called. Any thread. */
 bool learning_scrub(struct learning *learning, const struct model_entry *entry,
                     struct prediction_query *query);
 

@@ -115,7 +115,7 @@ static bool get_tensor(struct rest *rest, struct tensor *tensor)
 struct tap_sample *prediction_record_read(const void *bytes, size_t size, const char *id,
                                           int64_t generation, int64_t time_ms)
 {
-    struct rest rest = {bytes, (const char *)bytes + size};
+    struct rest rest = {bytes, bytes != NULL ? (const char *)bytes + size : NULL};
     uint64_t rows, n_inputs, n_outputs;
     struct tap_prediction prediction = {.generation = generation, .id = id};
     struct tap_sample *sample = NULL;

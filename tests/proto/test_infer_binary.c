@@ -159,6 +159,15 @@ START_TEST(response_as_json)
 
     make_response(&response, outputs);
     text_init(&text);
+    for (int logged = 1; logged >= -1; logged -= 2) {
+        response.logged = logged;
+        infer_response_encode(&response, &text, &header_length);
+        text_append(&text, "", 1);
+        ck_assert_ptr_nonnull(strstr(text.data, logged > 0 ? "{\"generation\":42,\"logged\":true},"
+                                                           : "{\"generation\":42,\"logged\":false},"));
+        text_free(&text);
+    }
+    response.logged = 0;
     infer_response_encode(&response, &text, &header_length);
     text_append(&text, "", 1);
     ck_assert(!text.failed);
@@ -250,6 +259,7 @@ START_TEST(response_round_trip)
     ck_assert_str_eq(back.model_version, "3");
     ck_assert_str_eq(back.id, "q");
     ck_assert_int_eq(back.generation, 42);
+    ck_assert_int_eq(back.logged, 0);
     ck_assert_int_eq(back.n_outputs, 3);
     ck_assert_mem_eq(back.outputs[0].data, logits, sizeof(logits));
     ck_assert_mem_eq(back.outputs[1].data, labels, sizeof(labels));

@@ -145,6 +145,7 @@ static const struct {
     {"{\"inputs\":[],\"parameters\":{\"timeout\":9223372036854775808}}", 400, "not valid JSON"},
     {"{\"inputs\":[],\"parameters\":{\"timeout\":1.5}}", 400, "parameters.timeout is a number"},
     {"{\"inputs\":[],\"parameters\":{\"priority\":\"high\"}}", 400, "parameters.priority is a string"},
+    {"{\"inputs\":[],\"parameters\":{\"log\":1}}", 400, "parameters.log is"},
     /* too large for the limits above */
     {TENSOR("\"shape\":[1,65537],\"datatype\":\"BYTES\",\"data\":[\"\"]"), 400, "needs 65537"},
     /* binary data without its header, shared memory */
@@ -280,7 +281,7 @@ START_TEST(every_member_is_read)
 {
     static const char body[] =
         "{\"id\":\"4\\u00e4\",\"parameters\":{\"timeout\":1500,\"priority\":3,\"binary_data_output\":true,"
-        "\"sequence_id\":\"s\"},\"inputs\":[{\"name\":\"a\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":"
+        "\"log\":true,\"sequence_id\":\"s\"},\"inputs\":[{\"name\":\"a\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":"
         "[\"x\\n\\u00e4\\ud83d\\ude00\\u0000y\"]},{\"name\":\"b\",\"shape\":[2],\"datatype\":\"BYTES\","
         "\"parameters\":{\"content_type\":\"str\"},\"data\":[\"\",\"plain,]\"]}],\"outputs\":[{\"name\":"
         "\"y\",\"parameters\":{\"binary_data\":false}},{\"name\":\"z\",\"parameters\":{\"classification\":5,"
@@ -294,6 +295,7 @@ START_TEST(every_member_is_read)
     ck_assert_str_eq(request->id, "4\xc3\xa4");
     ck_assert_int_eq(request->timeout_us, 1500);
     ck_assert_int_eq(request->priority, 3);
+    ck_assert(request->log);
     ck_assert(request->binary_output_default);
     ck_assert_int_eq(request->n_inputs, 2);
     bytes = request->inputs[0].data;

@@ -135,6 +135,8 @@ START_TEST(test_answer)
     struct learn_response response = {.model_name = "digits", .model_version = "1",
                                       .generation = 42, .durable = 1, .loss = 0.5, .examples = 2,
                                       .n_metrics = 2, .metrics = metrics};
+    const struct learn_made made = {.generation = 40, .time_ms = 7, .loss = NAN, .n_metrics = 1,
+                                    .metrics = metrics};
     struct text text;
 
     text_init(&text);
@@ -144,6 +146,16 @@ START_TEST(test_answer)
                      "{\"model_name\":\"digits\",\"model_version\":\"1\",\"parameters\":"
                      "{\"generation\":42,\"durable\":true},\"loss\":0.5,"
                      "\"metrics\":{\"accuracy\":1.0,\"auc\":null},\"examples\":2}");
+    text_free(&text);
+    response.id = "tx";
+    response.made = &made;
+    learn_response_encode(&response, &text);
+    text_append(&text, "", 1);
+    ck_assert_str_eq(text.data,
+                     "{\"model_name\":\"digits\",\"model_version\":\"1\",\"id\":\"tx\",\"parameters\":"
+                     "{\"generation\":42,\"durable\":true},\"loss\":0.5,"
+                     "\"metrics\":{\"accuracy\":1.0,\"auc\":null},\"examples\":2,\"prediction\":"
+                     "{\"generation\":40,\"time_ms\":7,\"metrics\":{\"accuracy\":1.0}}}");
     text_free(&text);
 }
 END_TEST

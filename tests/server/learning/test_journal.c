@@ -149,6 +149,37 @@ START_TEST(a_key_applies_once)
 }
 END_TEST
 
+/* Either key has the answer, and neither can come again. */
+START_TEST(a_row_may_have_two_keys)
+{
+    struct digest first = digest_of("first", 5), second = digest_of("second", 6);
+    struct storage_fault fault = {0};
+    struct journal_reply reply;
+    struct journal_row row = {.generation = 1, .kind = JOURNAL_FEEDBACK, .time_ms = 1,
+                              .key = "a", .body = first, .answer = "{}", .answer_bytes = 2,
+                              .also_key = "b", .also_body = second};
+
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+    for (int i = 0; i < 2; i++) {
+        ASSERT_OK(journal_find_reply(journal, "a", &first, &reply, err));
+        free(reply.answer);
+        ASSERT_OK(journal_find_reply(journal, "b", &second, &reply, err));
+        ck_assert_uint_eq(reply.generation, 1);
+        ck_assert_str_eq((char *)reply.answer, "{}");
+        free(reply.answer);
+        ck_assert_int_eq(journal_find_reply(journal, "b", &first, &reply, &fault), STORAGE_CONFLICT);
+        reopen();
+    }
+    row.generation = 2;
+    row.key = NULL;
+    ck_assert_int_eq(journal_append(journal, &row, 1, &fault), STORAGE_CONFLICT);
+    row.also_key = "";
+    ck_assert_int_eq(journal_append(journal, &row, 1, &fault), STORAGE_LIMIT);
+    row.also_key = "c";
+    ASSERT_OK(journal_append(journal, &row, 1, err));
+}
+END_TEST
+
 /* What is refused changes nothing and does not latch. */
 START_TEST(bad_rows_are_refused)
 {
@@ -579,6 +610,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, rows_read_back_after_reopening);
     tcase_add_test(tc, a_group_is_one_transaction);
     tcase_add_test(tc, a_key_applies_once);
+    tcase_add_test(tc, a_row_may_have_two_keys);
     tcase_add_test(tc, bad_rows_are_refused);
     tcase_add_test(tc, lineage_pages);
     tcase_add_test(tc, pruning_keeps_what_retention_holds);
