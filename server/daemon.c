@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "server/handlers/handlers.h"
+#include "server/jobs/job_evaluate.h"
 #include "server/jobs/jobs.h"
 #include "server/learning/dataset_store.h"
 #include "server/learning/pace.h"
@@ -99,6 +100,7 @@ static int start_parts(struct daemon *daemon)
     struct problem problem = {0};
     enum state_dir_result kept;
     struct registry_watch watch;
+    struct job_world world;
 
     if (!start_log(daemon))
         return EX_OSERR;
@@ -126,11 +128,14 @@ static int start_parts(struct daemon *daemon)
     daemon->datasets = dataset_store_create(daemon->options, daemon->log, &problem);
     if (daemon->datasets == NULL)
         return fail(daemon, EX_CANTCREAT, problem.text);
-    daemon->jobs = jobs_create(&(struct job_world){daemon->registry, daemon->learning, daemon->pace,
-                                                   daemon->options, daemon->log},
-                               daemon->datasets, daemon->metrics, &problem);
+    world = (struct job_world){daemon->registry, daemon->learning, daemon->pace, daemon->options,
+                               daemon->log};
+    daemon->jobs = jobs_create(&world, daemon->datasets, daemon->metrics, &problem);
     if (daemon->jobs == NULL)
         return fail(daemon, EX_CANTCREAT, problem.text);
+    daemon->evaluations = evaluations_create(&world, daemon->datasets);
+    if (daemon->evaluations == NULL)
+        return fail(daemon, EX_OSERR, "out of memory");
     watch = learning_watch(daemon->learning);
     registry_set_watch(daemon->registry, &watch);
     daemon->services = (struct services){.options = daemon->options, .log = daemon->log,
@@ -139,7 +144,8 @@ static int start_parts(struct daemon *daemon)
                                          .pace = daemon->pace,
                                          .learning = daemon->learning,
                                          .datasets = daemon->datasets,
-                                         .jobs = daemon->jobs};
+                                         .jobs = daemon->jobs,
+                                         .evaluations = daemon->evaluations};
     return start_http(daemon);
 }
 
@@ -150,6 +156,7 @@ static void stop_parts(struct daemon *daemon)
     if (daemon->pace != NULL)
         pace_hurry(daemon->pace);
     jobs_destroy(daemon->jobs);
+    evaluations_destroy(daemon->evaluations);
     if (daemon->scheduler != NULL)
         scheduler_stop(daemon->scheduler);
     if (daemon->registry != NULL)

@@ -30,6 +30,7 @@ struct daemon {
     struct learning *learning;
     struct dataset_store *datasets;
     struct jobs *jobs;
+    struct evaluations *evaluations;
     struct http_server *http;
     struct services services;
     struct notify notify;

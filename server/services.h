@@ -13,6 +13,7 @@ struct learning;
 struct pace;
 struct dataset_store;
 struct jobs;
+struct evaluations;
 
 struct services {
     const struct options *options;
@@ -24,6 +25,7 @@ struct services {
     struct learning *learning;
     struct dataset_store *datasets;
     struct jobs *jobs;
+    struct evaluations *evaluations;
     struct http_server *http;
     /* True from the end of start-up until SIGTERM. Any thread. */
     _Atomic int accepting;

@@ -55,6 +55,8 @@ void handle_job_list(struct exchange *exchange, struct services *services);
 void handle_job_get(struct exchange *exchange, struct services *services);
 void handle_job_delete(struct exchange *exchange, struct services *services);
 void handle_job_events(struct exchange *exchange, struct services *services);
+/* For the evaluate route: true if the body names a dataset, and then this answers. */
+bool handle_dataset_evaluate(struct exchange *exchange, struct services *services);
 /* For the promote route: what the job of that id came to. */
 void handle_job_promote(struct exchange *exchange, struct services *services, const char *job);
 /* statistics.c */

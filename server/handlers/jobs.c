@@ -3,6 +3,7 @@
  * of the jobs' thread, which answers. */
 #include "config.h"
 
+#include "server/jobs/job_evaluate.h"
 #include "server/jobs/jobs.h"
 
 #include "server/handlers/handlers.h"
@@ -177,6 +178,74 @@ void handle_job_get(struct exchange *exchange, struct services *services)
     job_encode(job, JOB_FORM_FULL, &text);
     job_unref(job);
     handler_reply_json(exchange, 200, &text);
+}
+
+/* ---- evaluate ---- */
+
+struct evaluate_request {
+    struct evaluation_call call;   /* first */
+    struct exchange *exchange;
+};
+
+static void evaluate_finished(struct evaluation_call *call, struct text *body,
+                              const struct problem *problem)
+{
+    struct exchange *exchange = ((struct evaluate_request *)call)->exchange;
+
+    free(call);
+    if (problem->status != 0)
+        exchange_reply_problem(exchange, problem);
+    else
+        handler_reply_json(exchange, 200, body);
+}
+
+static bool evaluate_is_abandoned(const struct evaluation_call *call)
+{
+    return exchange_is_abandoned(((const struct evaluate_request *)call)->exchange);
+}
+
+/* A cheap look: a body of tensors is large, one that names a dataset is not. */
+static bool names_dataset(const char *body, size_t bytes)
+{
+    json_t *root = bytes <= 16384 ? json_loadb(body, bytes, 0, NULL) : NULL;
+    bool names = json_object_get(root, "dataset") != NULL;
+
+    json_decref(root);
+    return names;
+}
+
+bool handle_dataset_evaluate(struct exchange *exchange, struct services *services)
+{
+    struct problem problem = {0};
+    struct evaluate_request *request;
+    struct model_entry *entry;
+    size_t bytes;
+    const char *body = exchange_body(exchange, &bytes);
+    bool ok;
+
+    if (!names_dataset(body, bytes))
+        return false;
+    entry = handler_find_entry(exchange, services, &problem);
+    request = entry != NULL ? calloc(1, sizeof(*request)) : NULL;
+    ok = request != NULL || problem_set(&problem, 507, "no_memory", "no memory for the request");
+    if (ok) {
+        request->exchange = exchange;
+        request->call.finished = evaluate_finished;
+        request->call.is_abandoned = evaluate_is_abandoned;
+        snprintf(request->call.model, sizeof(request->call.model), "%s", entry->name);
+        snprintf(request->call.version, sizeof(request->call.version), "%s", entry->version);
+        ok = job_request_decode(body, bytes, &request->call.request, &problem);
+    }
+    model_entry_unref(entry);
+    if (ok) {
+        exchange_defer(exchange);
+        if (evaluations_submit(services->evaluations, &request->call, &problem))
+            return true;
+        job_request_finish(&request->call.request);
+    }
+    free(request);
+    exchange_reply_problem(exchange, &problem);
+    return true;
 }
 
 /* ---- events ---- */

@@ -352,6 +352,8 @@ void handle_feedback(struct exchange *exchange, struct services *services)
 
 void handle_evaluate(struct exchange *exchange, struct services *services)
 {
+    if (handle_dataset_evaluate(exchange, services))
+        return;
     learn(LEARN_JOB_EVALUATE, LEARN_EVALUATE, exchange, services);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 server_libserver_a_SOURCES += \
 	server/jobs/job.c server/jobs/job.h \
+	server/jobs/job_evaluate.c server/jobs/job_evaluate.h \
 	server/jobs/job_learner.c server/jobs/job_learner.h \
 	server/jobs/job_request.c server/jobs/job_request.h \
 	server/jobs/job_run.c server/jobs/job_run.h \

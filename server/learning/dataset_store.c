@@ -364,6 +364,15 @@ bool dataset_store_admit(struct dataset_store *store, int *ret_dir_fd, uint64_t 
     return true;
 }
 
+int dataset_store_open(const struct dataset_store *store, const char *name, struct problem *problem)
+{
+    struct stat info;
+
+    if (!check_open(store, problem) || !dataset_name_check(name, problem))
+        return -1;
+    return open_file(store, name, &info, problem);
+}
+
 bool dataset_store_link(const struct dataset_store *store, const char *name, int dir_fd,
                         const char *as, struct problem *problem)
 {

@@ -42,6 +42,9 @@ bool dataset_name_check(const char *name, struct problem *problem);
  * be. Any thread. */
 bool dataset_store_admit(struct dataset_store *store, int *ret_dir_fd, uint64_t *ret_bytes_max,
                          struct problem *problem);
+/* Opens a dataset to read; it stays as it is, whatever becomes of its name. -1 sets `problem`. Any
+ * thread that may wait for the disk. */
+int dataset_store_open(const struct dataset_store *store, const char *name, struct problem *problem);
 /* A further name for the file of a dataset, in a directory of the same state directory: it keeps its content
  * there when the dataset is replaced or removed. Any thread that may wait for the disk. */
 bool dataset_store_link(const struct dataset_store *store, const char *name, int dir_fd,

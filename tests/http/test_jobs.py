@@ -343,6 +343,26 @@ class Jobs(unittest.TestCase):
                                                     if name.startswith("trained-")], 10))
             self.assertNotEqual(service.call("POST", "/v2/models/net/rollback", {"generation": 7})[0], 200)
 
+    def test_evaluate(self):
+        """The newest generation on a whole dataset: as good as on the same examples sent with the request."""
+        images, labels = digits()
+        with Service() as service:
+            service.wait(service.train(epochs=10, learning_rate=0.003))
+            status, found, _ = service.call("POST", "/v2/models/net/evaluate", {"dataset": "digits"})
+            self.assertEqual((status, found.get("examples")), (200, 1797), found)
+            self.assertEqual(found["parameters"]["generation"], 2)
+            inline = service.call("POST", "/v2/models/net/evaluate", {
+                "inputs": [{"name": "input", "shape": [len(images), 64], "datatype": "FP32",
+                            "data": [x for image in images for x in image]}],
+                "targets": [{"name": "label", "shape": [len(labels)], "datatype": "INT64", "data": labels}]})[1]
+            self.assertAlmostEqual(found["loss"], inline["loss"], 5)
+            self.assertEqual(found["metrics"]["accuracy"], inline["metrics"]["accuracy"])
+            self.assertEqual(service.call("POST", "/v2/models/net/evaluate", {"dataset": "none"})[0], 404)
+            self.assertEqual(service.call("POST", "/v2/models/none/evaluate", {"dataset": "digits"})[0], 404)
+            status, body, _ = service.call("POST", "/v2/models/net/evaluate",
+                                           {"dataset": "digits", "parameters": {"target": "nose"}})
+            self.assertEqual(status, 400, body)
+
     def test_held(self):
         """What is worse than what serves is not adopted, but can be by hand; promote false waits for that."""
         images, labels = digits()
