@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk whose power can be cut: ext4 on a loop device, shut down by ioctl without writing anything back. What no
+"""Disks that fail. One whose power can be cut: ext4 on a loop device, shut down by ioctl without writing anything back. What no
 sync has made durable is lost, names and lengths of files as well as what is in them. Needs root and a kernel that has
-both; else why_not() says what is missing."""
+both; else why_not() says what is missing. And one that is full: a small tmpfs."""
 import fcntl
 import os
 import pathlib
+import random
 import shutil
 import struct
 import subprocess
 
 IMAGE_BYTES = 256 << 20
+FULL_BYTES = 96 << 20
 SHUTDOWN = 0x8004587d          # EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32)
 LOG_FLUSHED, NOTHING_FLUSHED = 1, 2
 
@@ -21,6 +23,9 @@ def run(*command):
 
 
 class Disk:
+    blow = "power cuts"
+    silences = True            # its machine says nothing after the cut
+
     def __init__(self, folder):
         folder = pathlib.Path(folder)
         self.image, self.path, self.cuts = folder / "disk.img", folder / "disk", 0
@@ -46,6 +51,41 @@ class Disk:
     def power_on(self):
         run("umount", self.path)
         self.mount()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL)
+
+
+class FullDisk:
+    """cut() leaves a random rest of less than 64 KiB; from then on writes fail, soon or at once."""
+
+    blow = "times the disk was full"
+    silences = False
+
+    def __init__(self, folder, seed):
+        self.path, self.chance = pathlib.Path(folder) / "disk", random.Random(seed)
+        self.path.mkdir()
+        run("mount", "-t", "tmpfs", "-o", f"size={FULL_BYTES}", "none", self.path)
+
+    def cut(self):
+        with open(self.path / "filler", "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(1 << 20))
+            except OSError:
+                pass
+            try:
+                while True:
+                    filler.write(bytes(4096))
+            except OSError:
+                pass
+            filler.truncate(max(0, filler.tell() - 4096 * self.chance.randrange(16)))
+
+    def power_on(self):
+        (self.path / "filler").unlink()
 
     def __enter__(self):
         return self

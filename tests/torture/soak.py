@@ -16,15 +16,23 @@ def disk_bytes(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def ask(connection, body):
+    connection.request("POST", "/v2/models/digits/finetune", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
 def teach(port, bodies, first, count, complaints):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     for number in range(first, first + count):
-        connection.request("POST", "/v2/models/digits/finetune", bodies[number % len(bodies)],
-                           {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            complaints.append(f"update {number}: {answer.status} {text[:200]}")
+        body = bodies[number % len(bodies)]
+        try:
+            status, text = ask(connection, body)
+        except (OSError, http.client.HTTPException):    # kept alive for too long
+            connection.close()
+            status, text = ask(connection, body)
+        if status != 200:
+            complaints.append(f"update {number}: {status} {text[:200]}")
             break
     connection.close()
 

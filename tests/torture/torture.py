@@ -73,8 +73,11 @@ class Victim:
         if self.disk:
             # A machine without power says nothing either. (Under way at that moment, an fsync of ext4's may succeed
             # and yet be lost: the shutdown drops its transaction without a word.)
-            process.send_signal(signal.SIGSTOP)
+            if self.disk.silences:
+                process.send_signal(signal.SIGSTOP)
             self.disk.cut()
+            if not self.disk.silences:
+                time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
@@ -108,7 +111,7 @@ class Trial:
                 got = self.victim.post("/finetune", self.bodies[number], {"Idempotency-Key": f"update-{number}"})
                 if got is not None and got[0] == 200:
                     break
-                if got is not None and got[0] not in (404, 503) or time.monotonic() > until:
+                if got is not None and got[0] not in (404, 503, 507) or time.monotonic() > until:
                     self.complaints.append(f"update {number}: {got}")
                     return
                 time.sleep(0.02)
@@ -196,7 +199,7 @@ def check(build, other, victim, run, killed):
     victim.start()
     generation, weights = digest(victim)
     count = len(run.bodies)
-    print(f"   {killed} {'power cuts' if victim.disk else 'kills'} while {count} updates were taught, "
+    print(f"   {killed} {victim.disk.blow if victim.disk else 'kills'} while {count} updates were taught, "
           f"{generation - 1} generations", flush=True)
     once = sorted(run.generations.values()) == list(range(2, count + 2)) and generation == count + 1
     again = [victim.post("/finetune", run.bodies[k], {"Idempotency-Key": f"update-{k}"})
@@ -230,7 +233,9 @@ def power_trial(build, cuts, n_updates, seed):
         print(f"   power cuts are skipped: {reason}", flush=True)
         return []
     with tempfile.TemporaryDirectory() as folder, power.Disk(folder) as disk:
-        return [(name + ", power cuts", good) for name, good in trial(build, cuts, n_updates, seed, disk)]
+        checks = [(name + ", power cuts", good) for name, good in trial(build, cuts, n_updates, seed, disk)]
+    with tempfile.TemporaryDirectory() as folder, power.FullDisk(folder, seed) as disk:
+        return checks + [(name + ", full disk", good) for name, good in trial(build, cuts, n_updates, seed, disk)]
 
 
 def main():
