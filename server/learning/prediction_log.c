@@ -18,7 +18,7 @@
 enum {
     DIRECTORY_BYTES = 128,
     TIDY_MS_MIN = 1000, /* between two looks for what is too old */
-    TIDY_MS_MAX = 60 * 1000,
+    TIDY_MS_MAX = 10 * 1000,
     TIDY_PART = 10, /* of the time that predictions are kept */
     REST_MS = 1000, /* after a failed write */
 };
