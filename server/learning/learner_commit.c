@@ -18,8 +18,8 @@ static bool write_rows(struct learner *learner, struct learner_group *group,
     return journal_append(learner->journal, rows, (size_t)group->n_updates, fault) == STORAGE_OK;
 }
 
-/* Older checkpoints hold the influence of what was erased: a new one lets them go. What a training job came to
- * shall not depend on one file, and what serves beside a candidate not on the journal. */
+/* Older checkpoints hold the influence of what was erased: a new one lets them go. What a training job
+ * came to shall not depend on one file, and what serves beside a candidate not on the journal. */
 static bool wants_checkpoint(const struct learner *learner, enum learn_kind kind)
 {
     return kind == LEARN_JOB_ERASE || kind == LEARN_JOB_ADOPT ||

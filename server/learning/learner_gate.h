@@ -58,8 +58,8 @@ bool learner_gate_committed(struct learner *learner, const struct learner_update
 char *learner_gate_mark(char *settings, int64_t holdout);
 /* A rollback by which a candidate was held back. */
 bool learner_gate_is_quarantine(const struct journal_row *row);
-/* True if what the job leads to is not seen by predictions before it is promoted; of an erasure `update` knows
- * the examples. */
+/* True if what the job leads to is not seen by predictions before it is promoted; of an erasure `update`
+ * knows the examples. */
 bool learner_gate_waits(struct learner *learner, const struct learn_job *job,
                         const struct learner_update *update);
 bool learner_has_candidate(const struct learner *learner);
@@ -69,6 +69,10 @@ uint64_t learner_gate_hold(const struct learner *learner);
 bool learner_gate_serves(const struct journal_row *row, uint64_t *ret);
 /* The trainer's note in a checkpoint of what serves: the only ones that do where the journal is damaged. */
 extern const char checkpoint_serves[];
+/* One trainer's state into another of the same model, bit for bit, optimiser and all. */
+bool learner_copy_state(const struct trainer *from, struct trainer *to, struct problem *problem);
+
+/* --- learner_promote.c --- */
 /* LEARN_JOB_PROMOTE: computes the update. */
 bool learner_promote(struct learner *learner, struct learn_job *job, struct learner_update *update,
                      struct problem *problem);

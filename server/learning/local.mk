@@ -38,6 +38,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_mix.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \
+	server/learning/learner_promote.c \
 	server/learning/learner_publish.c \
 	server/learning/learner_recover.c \
 	server/learning/learner_shadow.c server/learning/learner_shadow.h \
