@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * train_bench MODEL THREADS OPTIMISER LOSS [RATE]: takes training steps on one batch and obeys one command a line
- * from standard input, so that bench/train.py can let it take turns with PyTorch in one run:
+ * train_bench MODEL THREADS OPTIMISER LOSS [RATE]: takes training steps on one batch and obeys one command
+ * a line from standard input, so that bench/train.py can let it take turns with PyTorch in one run:
  *
  *   input I FILE D0,D1,...   input I's data, of its declared type, as the file has them
  *   target FILE D0,D1,...    what is to be learned: floats, or int64 class ids for the loss "ce"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * DeformConv: a convolution of planes whose every tap is moved by an offset of its own and weighed by a mask
- * (J. Dai et al., "Deformable Convolutional Networks", 2017; X. Zhu et al., version 2, 2018). Summed in double. */
+ * (J. Dai et al., "Deformable Convolutional Networks", 2017; X. Zhu et al., version 2, 2018). Sums are
+ * doubles. */
 #include "engine/kernels/convert.h"
 #include "engine/ops/conv_form.h"
 #include "engine/ops/families.h"
