@@ -288,6 +288,26 @@ class Feedback(unittest.TestCase):
             self.assertEqual(status, 200, answer)
             self.assertEqual(service.files_with(needle), [])
 
+    def test_with_every_policy(self):
+        """Candidates, held-out and replayed examples, hidden generations, cut updates: each label is learnt once."""
+        for policy in ({"publish": "manual"}, {"publish": "gate", "holdout_every": 2, "promotion_examples": 8},
+                       {"replay_examples": 64}, {"publish_every": 3}, {"micro_batch": 1}):
+            with self.subTest(policy), Late(dict(policy, learning_rate=0.05)) as service:
+                for k in range(8):
+                    service.ask(IMAGES[k:k + 2], str(k))
+                for k in range(8):
+                    status, answer, _ = service.label(str(k), LABELS[k:k + 2])
+                    self.assertEqual(status, 200, answer)
+                    self.assertEqual(answer["prediction"]["generation"], 1)
+                expected = service.predict(IMAGES[:8])
+                service.stop(signal.SIGKILL)
+                service.start()
+                for k in range(8):
+                    status, answer, _ = service.label(str(k), LABELS[k:k + 2])
+                    self.assertEqual((status, answer["parameters"].get("replayed")), (200, True), answer)
+                if "publish_every" not in policy:
+                    self.assertEqual(service.predict(IMAGES[:8]), expected)
+
     def test_inferctl(self):
         with Late({"learning_rate": 0.05}) as service, tempfile.TemporaryDirectory() as folder:
             program = os.path.join(os.path.dirname(os.environ.get("INFERD", "./inferd")), "inferctl")
