@@ -87,6 +87,11 @@ MUTANTS = [
     ("what could not be read set aside", "recovery.c",
      "if (fault->status == STORAGE_DAMAGED && work->n_damaged < RECOVERY_FAULTS_MAX)",
      "if (work->n_damaged < RECOVERY_FAULTS_MAX)", "storage_faults errors"),
+    ("a job's outcome forgotten too early", "recovery.c", "generations[i] > floor && jump != NULL", "jump == NULL",
+     "history"),
+    ("a job's leftovers kept", "recovery.c", "status = trained_remove(replay->dir, generations[i], fault);",
+     "status = STORAGE_OK;", "history"),
+    ("a job's outcome not the beginning", "history.c", "if (jump->kind == JOURNAL_TRAIN) {", "if (0) {", "history"),
     ("damaged checkpoints not set aside", "recovery.c", "        set_aside(&work, dir);", "        ;", "recovery"),
 ]
 
