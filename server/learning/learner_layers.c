@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Norms of gradient and update by layer. A layer is what tensor names share up to the last '.' or '/'; there are at
- * most LEARNING_LAYERS_MAX, the last of which takes all that are left, so that a scrape stays small. */
+ * Norms of gradient and update by layer. A layer is what tensor names share up to the last '.' or '/';
+ * there are at most LEARNING_LAYERS_MAX, the last of which takes all that are left, so that a scrape stays
+ * small. */
 #include "server/learning/learner_private.h"
 
 #include "server/observe/statistics.h"
@@ -39,7 +40,7 @@ static int find(struct learning_layers *layers, const char name[LEARNING_LAYER_B
         return LEARNING_LAYERS_MAX - 1;
     layers->n_layers++;
     if (at == LEARNING_LAYERS_MAX - 1)
-        strcpy(layers->names[at], others);
+        memcpy(layers->names[at], others, sizeof(others));
     else
         memcpy(layers->names[at], name, LEARNING_LAYER_BYTES);
     return at;

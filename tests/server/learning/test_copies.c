@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Updates that were mixed with copies of earlier examples: what is erased goes with all its copies, and what a
- * rewind or a rollback leaves out does not come back with a later update. Against a model of its own that knows
- * no checkpoints and forgets nothing. */
+ * Updates that were mixed with copies of earlier examples: what is erased goes with all its copies, and
+ * what a rewind or a rollback leaves out does not come back with a later update. Against a model of its own
+ * that knows no checkpoints and forgets nothing. */
 #include "config.h"
 
 #include "tests/server/learning/recovery_case.h"
