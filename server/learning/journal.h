@@ -44,8 +44,8 @@ enum journal_kind { JOURNAL_KIND_MAP(X) };
 #undef X
 
 struct journal_example {
-    /* By which it can be erased; NULL: "<generation>.<ordinal>". Or journal_copy_id(): an earlier example that
-     * the update was mixed with; no other id begins with '~'. Copies follow the update's own examples. */
+    /* By which it can be erased; NULL: "<generation>.<ordinal>". Or journal_copy_id(): an earlier example
+     * that the update was mixed with; no other id begins with '~'. Copies follow the update's own examples. */
     const char *id;
     const void *inputs, *targets;
     size_t inputs_bytes, targets_bytes;

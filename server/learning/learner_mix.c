@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Past examples, mixed into updates so that what was learnt earlier is not forgotten. The sample lives in
- * memory alone: a row of the journal holds the copies that its update was mixed with, so rows are applied again
- * without it, and after a restart, or when something has gone back, it is taken anew from the rows that
- * are kept. Copies whose own row is no longer kept live on in it. */
+ * memory alone: a row of the journal holds the copies that its update was mixed with, so rows are applied
+ * again without it, and after a restart, or when something has gone back, it is taken anew from the rows
+ * that are kept. Copies whose own row is no longer kept live on in it. */
 #include "server/learning/learner_private.h"
 
 #include "engine/learn/replay_buffer.h"
