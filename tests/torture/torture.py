@@ -184,8 +184,11 @@ def replayed(build, folder, trial):
     """The digest of a daemon that learnt the same in the same order and was never disturbed."""
     victim = Victim(build, folder)
     for number in sorted(trial.generations, key=trial.generations.get):
-        status, answer = victim.post("/finetune", trial.bodies[number])
-        assert status == 200, answer
+        for _ in range(5):      # a slow machine is no disturbance
+            got = victim.post("/finetune", trial.bodies[number], {"Idempotency-Key": f"again-{number}"})
+            if got is not None:
+                break
+        assert got is not None and got[0] == 200, got
     result = digest(victim)
     victim.daemon.stop()
     return result
