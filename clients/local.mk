@@ -8,6 +8,7 @@ CLIENT_LIBS = clients/libinferd_client.a $(PROTO_LIBS) $(CURL_LIBS)
 	%D%/c/inferd_call.h \
 	%D%/c/inferd_client.c \
 	%D%/c/inferd_client.h \
+	%D%/c/inferd_learn.c \
 	%D%/c/inferd_model.c \
 	%D%/c/inferd_model.h
 

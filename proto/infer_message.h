@@ -49,7 +49,7 @@ struct infer_response {
     const char *model_name, *model_version;
     const char *id;             /* NULL: left out */
     int64_t generation;         /* parameters.generation; -1: left out */
-    int logged;                 /* parameters.logged, next to the generation: 1, or -1 for false; 0: left out */
+    int logged;                 /* parameters.logged: 1, or -1 for false; 0: left out */
     int n_outputs;
     const struct wire_tensor *outputs;
     const int *binary;          /* for each output: 1 binary; NULL: none is */

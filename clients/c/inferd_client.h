@@ -73,8 +73,13 @@ struct inferd_update {
     int64_t if_match;       /* the generation that must be the newest; 0: any */
 };
 
-/* One durable update, the label of an earlier prediction, or a measurement that changes nothing: the answer as
- * it came. */
+/* POST of a JSON body to `suffix` of a model's path, and the answer as it came. `update` may be NULL. */
+bool inferd_client_post(struct inferd_client *client, const char *model, const char *version,
+                        const char *suffix, const struct text *body,
+                        const struct inferd_update *update, json_t **ret_json,
+                        struct inferd_error *err);
+/* One durable update, the label of an earlier prediction, or a measurement that changes nothing: the
+ * answer as it came. */
 bool inferd_client_learn(struct inferd_client *client, const char *model, const char *version,
                          const struct learn_request *request, enum learn_form form,
                          const struct inferd_update *update, json_t **ret_answer,

@@ -2,10 +2,11 @@
  * engine/train/dataset.h - examples to learn from or to be judged by: named fields, each with one
  * tensor for every example.
  *
- * A dataset is filled by one thread, and from then on any number of threads read it. Values are kept in the type they came in and are converted when
- * they are gathered, so that images of bytes stay bytes. What exceeds the memory option goes to a
- * file without a name, which vanishes with the process. Order is nobody's property: batches.h and
- * split.h deal in example numbers, and no example is ever moved. */
+ * A dataset is filled by one thread, and from then on any number of threads read it. Values are
+ * kept in the type they came in and are converted when they are gathered, so that images of bytes
+ * stay bytes. What exceeds the memory option goes to a file without a name, which vanishes with the
+ * process. Order is nobody's property: batches.h and split.h deal in example numbers, and no
+ * example is ever moved. */
 #ifndef ENGINE_TRAIN_DATASET_H
 #define ENGINE_TRAIN_DATASET_H
 

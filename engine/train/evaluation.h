@@ -87,9 +87,10 @@ void evaluation_destroy(struct evaluation *evaluation);
 
 /* Adds `n` rows. `scores`: n * outputs numbers of any float type. `targets`: n class ids of any
  * integer type, bool or float with whole numbers (so a column of labels can be used as it was
- * read); for EVALUATION_LABELS and EVALUATION_VALUES n * outputs numbers. `weights`: n finite numbers of at least 0, or
- * NULL for 1. BAD_INPUT names the first row with a score that is not finite (probabilities: not
- * from 0 to 1), a target out of range or a bad weight, and then nothing was added. */
+ * read); for EVALUATION_LABELS and EVALUATION_VALUES n * outputs numbers. `weights`: n finite
+ * numbers of at least 0, or NULL for 1. BAD_INPUT names the first row with a score that is not
+ * finite (probabilities: not from 0 to 1), a target out of range or a bad weight, and then nothing
+ * was added. */
 enum engine_status evaluation_add(struct evaluation *evaluation, const struct tensor *scores,
                                   const struct tensor *targets, const double *weights, int64_t n,
                                   struct engine_error *err);

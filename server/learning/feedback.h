@@ -24,9 +24,9 @@ struct learn_served {
     struct problem problem;        /* why there is no prediction; status 0: there is one */
 };
 
-/* Joins the job with what the log has found: its inputs (places for the entry's are there) become those of
- * the prediction. False sets `problem`: 409 when the model has other inputs now, 422 when there are not as many
- * targets as rows. `found` is moved into the job in any case. Any thread. */
+/* Joins the job with what the log has found: its inputs (places for the entry's are there) become
+ * those of the prediction. False sets `problem`: 409 when the model has other inputs now, 422 when
+ * there are not as many targets as rows. `found` is moved into the job in any case. Any thread. */
 bool feedback_join(struct learn_job *job, const struct prediction_found *found,
                    struct problem *problem);
 

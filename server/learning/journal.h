@@ -44,8 +44,9 @@ enum journal_kind { JOURNAL_KIND_MAP(X) };
 #undef X
 
 struct journal_example {
-    /* By which it can be erased; NULL: "<generation>.<ordinal>". Or journal_copy_id(): an earlier example
-     * that the update was mixed with; no other id begins with '~'. Copies follow the update's own examples. */
+    /* By which it can be erased; NULL: "<generation>.<ordinal>". Or journal_copy_id(): an earlier
+     * example that the update was mixed with; no other id begins with '~'. Copies follow the
+     * update's own examples. */
     const char *id;
     const void *inputs, *targets;
     size_t inputs_bytes, targets_bytes;
@@ -180,8 +181,8 @@ typedef bool (*journal_visit)(void *arg, const struct journal_row *row, size_t n
 enum storage_status journal_lineage(struct journal *journal, uint64_t before, size_t limit,
                                     journal_visit visit, void *arg, struct storage_fault *fault);
 
-/* The same for all rows of the kinds that do not add to what was before (train, rollback, rewind, erase), oldest
- * first; their `n_erased` is not counted. Any thread. */
+/* The same for all rows of the kinds that do not add to what was before (train, rollback, rewind,
+ * erase), oldest first; their `n_erased` is not counted. Any thread. */
 enum storage_status journal_jumps(struct journal *journal, journal_visit visit, void *arg,
                                   struct storage_fault *fault);
 

@@ -35,7 +35,7 @@ enum learn_kind {
     LEARN_JOB_REWIND,              /* first, last: the generations to be left out; key */
     LEARN_JOB_ERASE,               /* places: of the examples; key */
     LEARN_JOB_FEEDBACK,            /* targets, served, rate, key */
-    LEARN_JOB_ADOPT,               /* file, basis, first: what came of training from that generation on; key */
+    LEARN_JOB_ADOPT,               /* file, basis, first: what training from there on has made; key */
     LEARN_JOB_RELEASE              /* what a training job has had held is not any more */
 };
 

@@ -97,8 +97,8 @@ struct learner_group {
 /* learner.c: an answer that says why not. */
 void learner_refuse(struct learn_job *job, const struct problem *problem);
 
-/* learner_commit.c: all of the group is durable and answered, or none of it is acknowledged and the learner is
- * latched. Empty afterwards. */
+/* learner_commit.c: all of the group is durable and answered, or none of it is acknowledged and the
+ * learner is latched. Empty afterwards. */
 void learner_commit(struct learner *learner, struct learner_group *group);
 
 /* learner_open.c */
@@ -190,7 +190,8 @@ struct tensor learner_scores(const struct learner *learner, int64_t rows);
 int learner_watch(struct learner *learner, const struct learn_job *job,
                   const struct trainer_result *result, struct learn_metric metrics[METRIC_COUNT]);
 
-/* learner_feedback.c: scores the prediction that a label belongs to as it was made, and counts it. `metrics` is what ret_made->metrics will point to. */
+/* learner_feedback.c: scores the prediction that a label belongs to as it was made, and counts it.
+ * `metrics` is what ret_made->metrics will point to. */
 void learner_score_served(struct learner *learner, const struct learn_job *job,
                           struct learn_made *ret_made, struct learn_metric metrics[METRIC_COUNT]);
 

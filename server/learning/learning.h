@@ -11,8 +11,8 @@
 struct learning;
 struct pace;
 
-/* Borrows its arguments; `pace` may be NULL. Without options->state_dir every update is refused: what is learnt would be
- * lost. NULL when out of memory. */
+/* Borrows its arguments; `pace` may be NULL. Without options->state_dir every update is refused:
+ * what is learnt would be lost. NULL when out of memory. */
 struct learning *learning_create(const struct options *options, struct log *log,
                                  struct pace *pace);
 /* Finishes what is queued, writes checkpoints, ends all threads. Nothing is submitted any more. */

@@ -283,7 +283,8 @@ bool repair_look(const struct storage_dir *dir, uint64_t to, size_t checkpoint_b
     for (size_t i = 0; i < n; i++)
         look_at_checkpoint(&look, generations[i], checkpoint_bytes_max);
     find_ways(&look);
-    /* A journal that opens and leads to the newest state stays, even where the content of older examples is lost. */
+    /* A journal that opens and leads to the newest state stays, even where the content of older
+     * examples is lost. */
     ret->remake = !opens || (ret->keeps ? ret->kept != ret->newest : ret->newest > 0);
     if (ret->remake) {
         drop_checkpoints(&look);

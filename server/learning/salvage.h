@@ -37,8 +37,8 @@ struct salvage_reach salvage_walk(struct salvage *salvage, const struct salvage_
                                   uint64_t most, struct storage_fault *fault);
 /* The chain of a row within reach. */
 bool salvage_chain(struct salvage *salvage, uint64_t generation, struct digest *ret);
-/* Makes the database `file`, whole and durable (but for its name): rows after the anchor up to `last`, and the
- * answers that hold. */
+/* Makes the database `file`, whole and durable (but for its name): rows after the anchor up to
+ * `last`, and the answers that hold. */
 enum storage_status salvage_write(struct salvage *salvage, const struct storage_dir *dir,
                                   const char *file, const struct salvage_anchor *anchor,
                                   uint64_t last, struct storage_fault *fault);

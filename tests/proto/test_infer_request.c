@@ -281,8 +281,9 @@ START_TEST(every_member_is_read)
 {
     static const char body[] =
         "{\"id\":\"4\\u00e4\",\"parameters\":{\"timeout\":1500,\"priority\":3,\"binary_data_output\":true,"
-        "\"log\":true,\"sequence_id\":\"s\"},\"inputs\":[{\"name\":\"a\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":"
-        "[\"x\\n\\u00e4\\ud83d\\ude00\\u0000y\"]},{\"name\":\"b\",\"shape\":[2],\"datatype\":\"BYTES\","
+        "\"log\":true,\"sequence_id\":\"s\"},\"inputs\":[{\"name\":\"a\",\"shape\":[1],\"datatype\":"
+        "\"BYTES\",\"data\":[\"x\\n\\u00e4\\ud83d\\ude00\\u0000y\"]},"
+        "{\"name\":\"b\",\"shape\":[2],\"datatype\":\"BYTES\","
         "\"parameters\":{\"content_type\":\"str\"},\"data\":[\"\",\"plain,]\"]}],\"outputs\":[{\"name\":"
         "\"y\",\"parameters\":{\"binary_data\":false}},{\"name\":\"z\",\"parameters\":{\"classification\":5,"
         "\"binary_data\":true}},{\"name\":\"w\"}]}";

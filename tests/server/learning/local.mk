@@ -4,7 +4,7 @@ LEARNING_CASE = tests/support/learning_case.c tests/support/learning_case.h \
 	tests/support/run_suite.c tests/support/run_suite.h
 
 check_PROGRAMS += %D%/test_journal
-%C%_test_journal_SOURCES = %D%/test_journal.c $(LEARNING_CASE)
+%C%_test_journal_SOURCES = %D%/test_journal.c %D%/journal_case.h $(LEARNING_CASE)
 %C%_test_journal_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_journal_LDADD = $(SERVER_TEST_LIBS)
 
@@ -12,6 +12,11 @@ check_PROGRAMS += %D%/test_copies
 %C%_test_copies_SOURCES = %D%/test_copies.c %D%/recovery_case.h $(LEARNING_CASE)
 %C%_test_copies_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
 %C%_test_copies_LDADD = $(SERVER_TEST_LIBS)
+
+check_PROGRAMS += %D%/test_journal_damage
+%C%_test_journal_damage_SOURCES = %D%/test_journal_damage.c %D%/journal_case.h $(LEARNING_CASE)
+%C%_test_journal_damage_CPPFLAGS = $(LEARNING_TEST_CPPFLAGS)
+%C%_test_journal_damage_LDADD = $(SERVER_TEST_LIBS)
 
 check_PROGRAMS += %D%/test_pace
 %C%_test_pace_SOURCES = %D%/test_pace.c tests/support/run_suite.c tests/support/run_suite.h
