@@ -8,9 +8,11 @@ dist_check_SCRIPTS += \
 	%D%/test_feedback.py \
 	%D%/test_hard_http.py \
 	%D%/test_infer.py \
+	%D%/test_jobs.py \
 	%D%/test_learning.py \
 	%D%/test_learning_around.py \
 	%D%/test_models.py \
+	%D%/test_promotion.py \
 	%D%/test_repair.py \
 	%D%/test_repository.py \
 	%D%/test_train.py \
