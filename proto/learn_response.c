@@ -16,15 +16,6 @@ static void encode_string(struct text *text, const char *key, const char *value)
     text_puts(text, ",");
 }
 
-/* JSON has no word for what is not finite. */
-static void encode_number(struct text *text, double value)
-{
-    if (isfinite(value))
-        text_json_double(text, value);
-    else
-        text_puts(text, "null");
-}
-
 static void encode_metrics(struct text *text, const struct learn_metric *metrics, int count)
 {
     text_puts(text, "\"metrics\":{");
@@ -32,7 +23,7 @@ static void encode_metrics(struct text *text, const struct learn_metric *metrics
         text_puts(text, i > 0 ? "," : "");
         text_json_string(text, metrics[i].name, strlen(metrics[i].name));
         text_puts(text, ":");
-        encode_number(text, metrics[i].value);
+        text_json_finite(text, metrics[i].value);
     }
     text_puts(text, "}");
 }
@@ -43,7 +34,7 @@ static void encode_made(struct text *text, const struct learn_made *made)
                 (long long)made->generation, (long long)made->time_ms);
     if (!isnan(made->loss)) {
         text_puts(text, "\"loss\":");
-        encode_number(text, made->loss);
+        text_json_finite(text, made->loss);
         text_puts(text, ",");
     }
     encode_metrics(text, made->metrics, made->n_metrics);
@@ -68,7 +59,7 @@ void learn_response_encode(const struct learn_response *response, struct text *t
     text_puts(text, "},");
     if (!isnan(response->loss)) {
         text_puts(text, "\"loss\":");
-        encode_number(text, response->loss);
+        text_json_finite(text, response->loss);
         text_puts(text, ",");
     }
     encode_metrics(text, response->metrics, response->n_metrics);

@@ -4,6 +4,7 @@
 #include "proto/number_print.h"
 #include "proto/utf8.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,14 @@ void text_json_double(struct text *text, double value)
 {
     if (text_reserve(text, NUMBER_PRINT_BYTES_MAX))
         text->length += number_print_double(value, text->data + text->length);
+}
+
+void text_json_finite(struct text *text, double value)
+{
+    if (isfinite(value))
+        text_json_double(text, value);
+    else
+        text_puts(text, "null");
 }
 
 void text_json_int(struct text *text, int64_t value)

@@ -27,6 +27,8 @@ void text_json_string(struct text *text, const char *data, size_t length);
  * -Infinity bare, as TensorFlow Serving and Triton write them. */
 void text_json_float(struct text *text, float value);
 void text_json_double(struct text *text, double value);
+/* The same, but null for what is not finite, as JSON has it. */
+void text_json_finite(struct text *text, double value);
 void text_json_int(struct text *text, int64_t value);
 void text_json_uint(struct text *text, uint64_t value);
 

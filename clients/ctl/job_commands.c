@@ -4,6 +4,7 @@
 #include "clients/c/inferd_call.h"
 #include "clients/ctl/ctl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,9 +18,12 @@ static const char *member(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
+/* What is not finite comes as null; what is not there counts 0. */
 static double number(const json_t *object, const char *key)
 {
-    return json_number_value(json_object_get(object, key));
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_null(value) ? (double)NAN : json_number_value(value);
 }
 
 static enum ctl_exit call(struct ctl *ctl, const struct inferd_call *what, json_t **ret_answer)

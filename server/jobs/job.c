@@ -102,14 +102,10 @@ static void put_text(struct text *text, const char *name, const char *value)
     text_json_string(text, value, strlen(value));
 }
 
-/* What is not finite has no number in JSON. */
 static void put_number(struct text *text, const char *name, double value)
 {
     text_printf(text, ",\"%s\":", name);
-    if (isfinite(value))
-        text_json_double(text, value);
-    else
-        text_puts(text, "null");
+    text_json_finite(text, value);
 }
 
 static void put_time(struct text *text, const char *name, int64_t value)
@@ -204,7 +200,7 @@ static void encode(const struct job *job, enum job_form form, struct text *text)
                     record->best_epoch, record->refused);
         put_text(text, "metric", job->request.options.metric);
         text_puts(text, ",\"validation\":{\"job\":");
-        text_json_double(text, record->metric);
+        text_json_finite(text, record->metric);
         put_number(text, "serving", record->serving_metric);
         text_puts(text, "}");
     }

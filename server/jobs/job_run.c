@@ -104,10 +104,7 @@ static void tell_moment(struct work *work, const struct train_moment *moment)
     text_printf(&data, "{\"epoch\":%lld,\"epochs\":%lld,\"step\":%lld,\"steps\":%lld,\"loss\":",
                 (long long)moment->epoch, (long long)moment->epochs, (long long)moment->step,
                 (long long)moment->steps);
-    if (isfinite(moment->loss))
-        text_json_double(&data, moment->loss);
-    else
-        text_puts(&data, "null");
+    text_json_finite(&data, moment->loss);
     text_printf(&data, ",\"examples_per_second\":%.1f,\"seconds_left\":%.1f}",
                 moment->examples_a_second, moment->seconds_left);
     job_tell(work->job, "progress", &data);
@@ -151,11 +148,15 @@ static enum train_order on_epoch(void *arg, const struct train_epoch *epoch)
     }
     pthread_mutex_unlock(&job->lock);
     text_init(&data);
-    text_printf(&data, "{\"epoch\":%.0f,\"loss\":%.9g", epoch->point->epoch, epoch->point->loss);
-    if (epoch->judged)
-        text_printf(&data, ",\"validation_loss\":%.9g", epoch->point->validation_loss);
-    text_printf(&data, ",\"metric\":\"%s\",\"value\":%.9g,\"best\":%s,\"seconds\":%.3f}",
-                work->options.metric, epoch->point->metric, epoch->best ? "true" : "false",
+    text_printf(&data, "{\"epoch\":%.0f,\"loss\":", epoch->point->epoch);
+    text_json_finite(&data, epoch->point->loss);
+    if (epoch->judged) {
+        text_puts(&data, ",\"validation_loss\":");
+        text_json_finite(&data, epoch->point->validation_loss);
+    }
+    text_printf(&data, ",\"metric\":\"%s\",\"value\":", work->options.metric);
+    text_json_finite(&data, epoch->point->metric);
+    text_printf(&data, ",\"best\":%s,\"seconds\":%.3f}", epoch->best ? "true" : "false",
                 epoch->point->seconds);
     job_tell(job, "epoch", &data);
     text_free(&data);
@@ -342,8 +343,13 @@ static bool pass_gate(struct work *work)
         return true;
     if (!measure_serving(work, &serving, &larger))
         return false;
-    if (!job->request.gate || !isfinite(serving) ||
-        (larger ? metric >= serving : metric <= serving))
+    if (!job->request.gate)
+        return true;
+    if (!isfinite(metric))
+        return problem_set(work->problem, 409, "held",
+                           "the result's %s is not finite on the validation examples",
+                           work->options.metric);
+    if (!isfinite(serving) || (larger ? metric >= serving : metric <= serving))
         return true;
     return problem_set(work->problem, 409, "held",
                        "the result's %s is %.6g on the validation examples, that of the model that "

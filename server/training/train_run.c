@@ -233,7 +233,8 @@ static bool judge_epoch(struct running *running, struct train_point *point, doub
                            "--metric %.64s is not defined for this model and these examples",
                            running->options->metric);
     point->seconds = seconds;
-    score = larger ? point->metric : -point->metric;
+    /* A first epoch that cannot be compared is not the best for ever. */
+    score = isnan(point->metric) ? (double)-INFINITY : larger ? point->metric : -point->metric;
     progress->since_best++;
     if (progress->best_epoch == 0 || score > progress->best_score) {
         progress->best_score = score;

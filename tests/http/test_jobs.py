@@ -284,6 +284,21 @@ class Jobs(unittest.TestCase):
             assert wait_until(lambda: len(service.call("GET", "/v2/jobs")[1]["jobs"]) == 2, 10)
             self.assertEqual(len(os.listdir(os.path.join(service.state, "jobs"))), 2)
 
+    def test_not_finite(self):
+        """A result that no number can be given for is held, told of as null, and is there after a restart."""
+        rows = "".join("%s,%d\n" % (",".join(["3e38" if i % 4 == 0 else str(i % 7)] * 64), i % 10) for i in range(200))
+        with Service() as service:
+            assert service.call("PUT", "/v2/datasets/wild", rows)[0] == 201
+            job = service.train("wild", epochs=2, batch_size=1)
+            epochs = [value for _, name, value in service.events(job) if name == "epoch"]
+            held = service.wait(job)
+            self.assertEqual([epoch["value"] for epoch in epochs], [None, None], held)
+            self.assertEqual((held["state"], held["validation"]["job"]), ("held", None), held)
+            self.assertIn("not finite", held["error"])
+            service.restart(signal.SIGKILL)
+            del held["progress"]
+            self.assertEqual(service.job(job), held)
+
     def test_key(self):
         with Service() as service:
             job = service.train(key="once", epochs=1)
