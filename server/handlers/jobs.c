@@ -115,7 +115,7 @@ void handle_train(struct exchange *exchange, struct services *services)
 }
 
 static void call_by_id(struct exchange *exchange, struct services *services, enum jobs_work work,
-                       const char *model, const char *id)
+                       const char *model, const char *version, const char *id)
 {
     struct problem problem = {0};
     struct jobs_request *request = request_create(exchange, work, &problem);
@@ -127,17 +127,27 @@ static void call_by_id(struct exchange *exchange, struct services *services, enu
     snprintf(request->call.id, sizeof(request->call.id), "%s", id);
     if (model != NULL)
         snprintf(request->call.form.model, sizeof(request->call.form.model), "%s", model);
+    if (version != NULL)
+        snprintf(request->call.form.version, sizeof(request->call.form.version), "%s", version);
     submit(request, services);
 }
 
 void handle_job_delete(struct exchange *exchange, struct services *services)
 {
-    call_by_id(exchange, services, JOBS_DELETE, NULL, exchange_param(exchange, "job"));
+    call_by_id(exchange, services, JOBS_DELETE, NULL, NULL, exchange_param(exchange, "job"));
 }
 
 void handle_job_promote(struct exchange *exchange, struct services *services, const char *job)
 {
-    call_by_id(exchange, services, JOBS_PROMOTE, exchange_param(exchange, "model"), job);
+    struct problem problem = {0};
+
+    if (exchange_header(exchange, "If-Match") != NULL) {
+        problem_set(&problem, 400, "bad_header", "If-Match and job: a job is adopted whatever the generation");
+        exchange_reply_problem(exchange, &problem);
+        return;
+    }
+    call_by_id(exchange, services, JOBS_PROMOTE, exchange_param(exchange, "model"),
+               exchange_param(exchange, "version"), job);
 }
 
 void handle_job_list(struct exchange *exchange, struct services *services)

@@ -56,8 +56,9 @@ static bool wanted(const struct job *job, struct problem *problem)
     return problem_set(problem, 499, "stopped", "the job was stopped");
 }
 
-struct model_entry *job_entry(struct job *job, const struct job_world *world,
-                              struct problem *problem)
+/* The entry that the job is for. The caller gives it back. */
+static struct model_entry *find_entry(struct job *job, const struct job_world *world, bool patient,
+                                      struct problem *problem)
 {
     for (;;) {
         bool started = registry_started(world->registry);
@@ -65,7 +66,7 @@ struct model_entry *job_entry(struct job *job, const struct job_world *world,
 
         *problem = (struct problem){0};
         entry = registry_find(world->registry, job->model, job->version, problem);
-        if (entry != NULL || !wanted(job, problem))
+        if (entry != NULL || !patient || !wanted(job, problem))
             return entry;
         /* Before the first scan is over nothing is known. */
         if (started && problem->status != 503)
@@ -74,8 +75,8 @@ struct model_entry *job_entry(struct job *job, const struct job_world *world,
     }
 }
 
-/* Submits, waits. What is too busy or being loaded again is asked again. */
-static bool ask(struct job *job, const struct job_world *world, struct asking *asking,
+/* Submits, waits. */
+static bool ask(struct job *job, const struct job_world *world, bool patient, struct asking *asking,
                 struct problem *problem)
 {
     bool sent = false;
@@ -88,13 +89,13 @@ static bool ask(struct job *job, const struct job_world *world, struct asking *a
     asking->job.finish = take_answer;
     do {
         *problem = (struct problem){0};
-        asking->job.entry = job_entry(job, world, problem);
+        asking->job.entry = find_entry(job, world, patient, problem);
         if (asking->job.entry == NULL)
             break;
         sent = learning_submit(world->learning, &asking->job, problem);
         if (!sent)
             model_entry_unref(asking->job.entry);
-        if (!sent && problem->status != 503)
+        if (!sent && (!patient || problem->status != 503))
             break;
         if (!sent)
             sleep_ms(ASK_AGAIN_MS);
@@ -118,7 +119,7 @@ bool job_export(struct job *job, const struct job_world *world, struct text *ret
     struct asking asking = {.job = {.kind = LEARN_JOB_EXPORT, .basis = basis,
                                     .first = basis != NULL ? job_record(job).base_generation : 0}};
 
-    if (!ask(job, world, &asking, problem))
+    if (!ask(job, world, true, &asking, problem))
         return false;
     *ret_file = asking.body;
     *ret_generation = asking.generation;
@@ -130,11 +131,11 @@ void job_release(struct job *job, const struct job_world *world)
     struct asking asking = {.job = {.kind = LEARN_JOB_RELEASE}};
     struct problem ignored = {0};
 
-    ask(job, world, &asking, &ignored);
+    ask(job, world, true, &asking, &ignored);
     text_free(&asking.body);
 }
 
-bool job_adopt(struct job *job, const struct job_world *world, const struct text *file,
+bool job_adopt(struct job *job, const struct job_world *world, bool patient, const struct text *file,
                int64_t *ret_generation, struct problem *problem)
 {
     struct job_record record = job_record(job);
@@ -150,7 +151,7 @@ bool job_adopt(struct job *job, const struct job_world *world, const struct text
                                     .key = key}};
 
     snprintf(key, sizeof(key), "inferd-job/%s", job->id);
-    if (!ask(job, world, &asking, problem))
+    if (!ask(job, world, patient, &asking, problem))
         return false;
     text_free(&asking.body);
     *ret_generation = asking.generation;

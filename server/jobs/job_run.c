@@ -356,13 +356,14 @@ static bool pass_gate(struct work *work)
                        "serves %.6g", work->options.metric, metric, serving);
 }
 
-static bool adopt(struct job *job, const struct job_world *world, struct problem *problem)
+static bool adopt(struct job *job, const struct job_world *world, bool patient,
+                  struct problem *problem)
 {
     struct text file;
     int64_t generation;
     bool ok = read_file(job, job_result, &file, problem);
 
-    ok = ok && job_adopt(job, world, &file, &generation, problem);
+    ok = ok && job_adopt(job, world, patient, &file, &generation, problem);
     text_free(&file);
     if (!ok)
         return false;
@@ -387,7 +388,7 @@ static bool go(struct work *work)
     if (job->record.phase < JOB_PHASE_TRAINED && !train(work))
         return false;
     if (job->request.promote)
-        return pass_gate(work) && adopt(job, work->world, work->problem);
+        return pass_gate(work) && adopt(job, work->world, true, work->problem);
     return work->options.validation == 0.0 || measure_serving(work, &serving, &larger);
 }
 
@@ -462,7 +463,7 @@ void job_run(struct job *job, const struct job_world *world)
 
 bool job_promote(struct job *job, const struct job_world *world, struct problem *problem)
 {
-    if (!adopt(job, world, problem))
+    if (!adopt(job, world, false, problem))
         return false;
     pthread_mutex_lock(&job->lock);
     job->record.state = JOB_DONE;

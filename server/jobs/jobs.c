@@ -141,6 +141,17 @@ static void start(struct jobs *jobs, struct job *job)
     job->busy = false;             /* tried again when something happens */
 }
 
+/* Whoever has seen that a job is over finds its thread gone as well. */
+static void await_end(struct jobs *jobs, struct job *job)
+{
+    if (!job->busy || !job_state_is_final(job_record(job).state))
+        return;
+    pthread_join(job->thread, NULL);
+    pthread_mutex_lock(&jobs->lock);
+    job->busy = false;
+    pthread_mutex_unlock(&jobs->lock);
+}
+
 static void join_finished(struct jobs *jobs)
 {
     for (struct job *job = jobs->all; job != NULL; job = job->next)
@@ -150,18 +161,20 @@ static void join_finished(struct jobs *jobs)
         }
 }
 
-/* A job that waits and is not wanted any more. */
-static void end_cancelled(struct job *job)
+/* A job that waits and is not wanted any more. False with `problem` if that is not durable. */
+static bool end_cancelled(struct job *job, struct problem *problem)
 {
-    struct problem ignored = {0};
+    bool kept;
 
     pthread_mutex_lock(&job->lock);
     job->record.state = JOB_CANCELLED;
     job->record.finished_ms = now_ms();
     pthread_mutex_unlock(&job->lock);
-    if (job_save(job, &ignored))
+    kept = job_save(job, problem);
+    if (kept)
         job_tidy(job, false);
     job_tell_state(job);
+    return kept;
 }
 
 /* One that is over, beyond the number or the age that are kept; NULL if there is none. */
@@ -211,7 +224,8 @@ static void count_all(struct jobs *jobs)
 static struct job *same_key(const struct jobs *jobs, const struct job *form, struct problem *problem)
 {
     for (struct job *job = jobs->all; job != NULL && form->key[0] != '\0'; job = job->next) {
-        if (strcmp(job->key, form->key) != 0 || strcmp(job->model, form->model) != 0)
+        if (strcmp(job->key, form->key) != 0 || strcmp(job->model, form->model) != 0 ||
+            strcmp(job->version, form->version) != 0)
             continue;
         if (digest_equal(&job->body, &form->body))
             return job;
@@ -252,7 +266,7 @@ static void submit(struct jobs *jobs, struct jobs_call *call, struct text *body,
                   job->id, job->model, job->version, job->request.dataset);
     }
     if (job != NULL) {
-        memcpy(call->id, job->id, sizeof(call->id));
+        memcpy(call->id, job->id, sizeof(job->id));
         job_encode(job, JOB_FORM_FULL, body);
     }
 }
@@ -265,6 +279,7 @@ static void delete(struct jobs *jobs, struct jobs_call *call, struct text *body,
 
     if (job == NULL)
         return;
+    await_end(jobs, job);
     pthread_mutex_lock(&jobs->lock);
     waits = !job->busy;
     if (waits && job_state_is_final(job_record(job).state)) {
@@ -279,7 +294,7 @@ static void delete(struct jobs *jobs, struct jobs_call *call, struct text *body,
     } else {
         atomic_store(&job->cancel, true);
         if (waits)
-            end_cancelled(job);
+            end_cancelled(job, problem);
         else
             job_save(job, problem);
         job_encode(job, JOB_FORM_FULL, body);
@@ -295,9 +310,12 @@ static void promote(struct jobs *jobs, struct jobs_call *call, struct text *body
 
     if (job == NULL)
         return;
+    await_end(jobs, job);
     record = job_record(job);
-    if (strcmp(job->model, call->form.model) != 0)
-        problem_set(problem, 404, "unknown_job", "job '%s' is of model '%s'", job->id, job->model);
+    if (strcmp(job->model, call->form.model) != 0 ||
+        (call->form.version[0] != '\0' && strcmp(job->version, call->form.version) != 0))
+        problem_set(problem, 404, "unknown_job", "job '%s' is of model '%s' version %s", job->id,
+                    job->model, job->version);
     else if (record.generation == 0 && (record.phase != JOB_PHASE_TRAINED ||
                                         (record.state != JOB_HELD && record.state != JOB_DONE)))
         problem_set(problem, 409, "no_result", "job '%s' is %s: there is no result to promote", job->id,
@@ -384,6 +402,7 @@ static void *thread_main(void *arg)
 static void take_found(void *arg, struct job *job, const char *name, const char *why)
 {
     struct jobs *jobs = arg;
+    struct problem ignored = {0};
 
     if (job == NULL) {
         if (why[0] != '\0')
@@ -394,7 +413,7 @@ static void take_found(void *arg, struct job *job, const char *name, const char 
     if (job_state_is_final(job->record.state)) {
         job_tell_state(job);
     } else if (atomic_load(&job->cancel)) {
-        end_cancelled(job);
+        end_cancelled(job, &ignored);      /* else with the next start */
     } else {
         job->record.state = JOB_QUEUED;
         job->record.restarts += job->record.phase > JOB_PHASE_WAITING;

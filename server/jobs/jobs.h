@@ -17,7 +17,7 @@ struct metrics;
 enum jobs_work {
     JOBS_SUBMIT,                   /* form, request */
     JOBS_DELETE,                   /* id: cancels; what is over is forgotten */
-    JOBS_PROMOTE                   /* id */
+    JOBS_PROMOTE                   /* id, form: model, version ("": any) */
 };
 
 /* Made by the caller, who gets it back in `finished`. */
@@ -25,7 +25,7 @@ struct jobs_call {
     enum jobs_work work;
     struct job form;               /* model, version, key, body; the rest is zero */
     struct job_request request;    /* taken over */
-    char id[JOB_ID_BYTES + 1];
+    char id[2 * JOB_ID_BYTES];     /* room to tell one that is too long */
     struct jobs_call *next;        /* the manager's */
     /* Once, on the manager's thread. problem->status 0: `body` is the answer, which may be taken; `created`:
      * a new job, of which call->id is the id. */

@@ -259,9 +259,35 @@ class Jobs(unittest.TestCase):
             self.assertEqual(service.generations(), [])
             self.assertTrue(wait_until(lambda: service.files(first) == ["job.json"], 10), service.files(first))
             self.assertEqual(len(service.call("GET", "/v2/jobs?model=net&state=cancelled")[1]["jobs"]), 2)
+            self.assertEqual(service.call("DELETE", "/v2/jobs/" + first + "0")[0], 404)
             self.assertEqual(service.call("DELETE", "/v2/jobs/" + first)[1], {"id": first, "removed": True})
             self.assertEqual(service.call("GET", "/v2/jobs/" + first)[0], 404)
             self.assertFalse(os.path.exists(os.path.join(service.state, "jobs", first)))
+
+    def test_forgotten_at_once(self):
+        """Whoever has been told of the end can forget the job."""
+        with Service() as service:
+            for _ in range(8):
+                job = service.train(epochs=1)
+                service.events(job)
+                self.assertEqual(service.call("DELETE", "/v2/jobs/" + job)[1], {"id": job, "removed": True})
+
+    def test_model_away(self):
+        """A promotion does not wait for a model that cannot be loaded, and holds nobody up."""
+        with Service() as service:
+            job = service.wait(service.train(epochs=1, promote=False))["id"]
+            [version] = [root for root, _, files in os.walk(service.state) if "model.onnx" in files
+                         and os.path.basename(root) == "1"]
+            with open(os.path.join(version, "model.onnx"), "wb") as file:
+                file.write(b"nonsense")
+            service.stop()
+            service.start()
+            assert wait_until(lambda: service.call("GET", "/v2/models/net/ready")[0] == 503, 20)
+            begun = time.monotonic()
+            status, body, _ = service.call("POST", "/v2/models/net/promote", {"job": job})
+            self.assertEqual(status, 503, body)
+            self.assertEqual(service.call("DELETE", "/v2/jobs/" + job)[0], 200)
+            self.assertLess(time.monotonic() - begun, 5)
 
     def test_cancelled_stays_cancelled(self):
         with Service() as service:
@@ -392,6 +418,12 @@ class Jobs(unittest.TestCase):
             status, body, _ = service.call("POST", "/v2/models/net/promote", {"job": worse["id"]})
             self.assertEqual((status, body.get("state"), body.get("generation")), (200, "done", 3), body)
             self.assertEqual(service.predict(images[:1])[1], 3)
+            # By nobody else's name, and not on a condition that would not be looked at.
+            for path, expected in (("net/versions/7", 404), ("other", 404), ("net/versions/1", 200)):
+                self.assertEqual(service.call("POST", "/v2/models/%s/promote" % path, {"job": worse["id"]})[0],
+                                 expected, path)
+            status, body, _ = service.call("POST", "/v2/models/net/promote", {"job": worse["id"]}, If_Match='"3"')
+            self.assertEqual(status, 400, body)
             # Once only.
             self.assertEqual(service.call("POST", "/v2/models/net/promote", {"job": worse["id"]})[1]["generation"], 3)
             waiting = service.wait(service.train(epochs=20, learning_rate=0.003, promote=False))
