@@ -151,7 +151,7 @@ static void put_parameters(const struct job *job, struct text *text)
     free(parameters);
 }
 
-static void put_own(const struct job *job, struct text *text)
+static void put_own(const struct job *job, const struct job_record *record, struct text *text)
 {
     char hex[DIGEST_TEXT_BYTES + 1];
 
@@ -160,16 +160,15 @@ static void put_own(const struct job *job, struct text *text)
     text_puts(text, ",");
     put_text(text, "body", digest_hex(&job->body, hex));
     text_puts(text, ",");
-    put_text(text, "base", digest_hex(&job->record.base, hex));
+    put_text(text, "base", digest_hex(&record->base, hex));
     text_printf(text, ",\"phase\":%d,\"epochs_done\":%" PRId64 ",\"cancel\":%s",
-                (int)job->record.phase, job->record.epochs_done,
+                (int)record->phase, record->epochs_done,
                 atomic_load(&job->cancel) ? "true" : "false");
 }
 
-static void encode(const struct job *job, enum job_form form, struct text *text)
+static void encode(const struct job *job, const struct job_record *record, enum job_form form,
+                   struct text *text)
 {
-    const struct job_record *record = &job->record;
-
     text_puts(text, "{");
     put_text(text, "id", job->id);
     text_puts(text, ",");
@@ -211,14 +210,21 @@ static void encode(const struct job *job, enum job_form form, struct text *text)
         put_text(text, "error", record->error);
     }
     if (form == JOB_FORM_OWN)
-        put_own(job, text);
+        put_own(job, record, text);
     text_puts(text, "}");
 }
 
 void job_encode(struct job *job, enum job_form form, struct text *text)
 {
     pthread_mutex_lock(&job->lock);
-    encode(job, form, text);
+    encode(job, &job->record, form, text);
+    pthread_mutex_unlock(&job->lock);
+}
+
+void job_encode_as(struct job *job, const struct job_record *record, struct text *text)
+{
+    pthread_mutex_lock(&job->lock);
+    encode(job, record, JOB_FORM_OWN, text);
     pthread_mutex_unlock(&job->lock);
 }
 

@@ -107,6 +107,8 @@ struct job_record job_record(struct job *job);
 /* Its JSON: without the trials of a search, with them, or as job.json has it. */
 enum job_form { JOB_FORM_BRIEF, JOB_FORM_FULL, JOB_FORM_OWN };
 void job_encode(struct job *job, enum job_form form, struct text *text);
+/* As job.json would have it with that record. */
+void job_encode_as(struct job *job, const struct job_record *record, struct text *text);
 
 /* To the listeners: {"state": ...} or how far it is. */
 void job_tell_state(struct job *job);

@@ -405,35 +405,33 @@ static void hide_path(const struct job *job, struct problem *problem)
 static void conclude(struct job *job, const struct job_world *world, bool ok,
                      struct problem *problem)
 {
-    struct job_record *record = &job->record;
+    struct job_record record = job_record(job);
     struct problem worse = {0};
 
     hide_path(job, problem);
     job_request_words(problem);
-    if (record->generation == 0)
+    if (record.generation == 0)
         job_release(job, world);
-    pthread_mutex_lock(&job->lock);
-    record->finished_ms = now_ms();
+    record.finished_ms = now_ms();
     if (ok)
-        record->state = JOB_DONE;
+        record.state = JOB_DONE;
     else if (atomic_load(&job->cancel))
-        record->state = JOB_CANCELLED;
+        record.state = JOB_CANCELLED;
     else
-        record->state = record->phase == JOB_PHASE_TRAINED ? JOB_HELD : JOB_FAILED;
-    if (!ok && record->state != JOB_CANCELLED)
-        snprintf(record->error, sizeof(record->error), "%s", problem->text);
-    pthread_mutex_unlock(&job->lock);
-    if (!job_save(job, &worse))
+        record.state = record.phase == JOB_PHASE_TRAINED ? JOB_HELD : JOB_FAILED;
+    if (!ok && record.state != JOB_CANCELLED)
+        snprintf(record.error, sizeof(record.error), "%s", problem->text);
+    if (!job_become(job, &record, &worse))
         log_write(world->log, LOG_LEVEL_ERROR, "a job's end could not be kept", "job=%s reason=%s",
                   job->id, worse.text);
     else
-        job_tidy(job, record->phase == JOB_PHASE_TRAINED && record->generation == 0 &&
-                          record->state != JOB_CANCELLED);
+        job_tidy(job, record.phase == JOB_PHASE_TRAINED && record.generation == 0 &&
+                          record.state != JOB_CANCELLED);
     log_write(world->log, LOG_LEVEL_INFO, "job ended",
               "job=%s model=%s state=%s epochs=%lld generation=%lld%s%s", job->id, job->model,
-              job_state_text(record->state), (long long)record->epochs_done,
-              (long long)record->generation, record->error[0] != '\0' ? " reason=" : "",
-              record->error);
+              job_state_text(record.state), (long long)record.epochs_done,
+              (long long)record.generation, record.error[0] != '\0' ? " reason=" : "",
+              record.error);
     job_tell_state(job);
 }
 
@@ -463,13 +461,14 @@ void job_run(struct job *job, const struct job_world *world)
 
 bool job_promote(struct job *job, const struct job_world *world, struct problem *problem)
 {
+    struct job_record record;
+
     if (!adopt(job, world, false, problem))
         return false;
-    pthread_mutex_lock(&job->lock);
-    job->record.state = JOB_DONE;
-    job->record.error[0] = '\0';
-    pthread_mutex_unlock(&job->lock);
-    if (!job_save(job, problem))
+    record = job_record(job);
+    record.state = JOB_DONE;
+    record.error[0] = '\0';
+    if (!job_become(job, &record, problem))
         return false;
     job_tidy(job, false);
     job_tell_state(job);

@@ -75,29 +75,54 @@ char *job_file(const struct job *job, const char *name)
     return join(job->path, name);
 }
 
-bool job_save(struct job *job, struct problem *problem)
+/* With job->saving. */
+static bool write_record(struct job *job, const struct text *text, struct problem *problem)
 {
     char *path = job_file(job, record_file);
-    struct text text;
+    bool ok = path != NULL && !text->failed;
     int fd = -1;
-    bool ok;
 
-    pthread_mutex_lock(&job->saving);
-    text_init(&text);
-    job_encode(job, JOB_FORM_OWN, &text);
-    ok = path != NULL && !text.failed;
     if (!ok)
         problem_set(problem, 507, "no_memory", "no memory for the job");
-    ok = ok && whole_file_write(path, &(struct whole_part){text.data, text.length}, 1, problem);
+    ok = ok && whole_file_write(path, &(struct whole_part){text->data, text->length}, 1, problem);
     if (ok) {
         fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ok = (fd >= 0 && fsync(fd) == 0) || io_problem(problem, "the job cannot be kept");
     }
-    pthread_mutex_unlock(&job->saving);
     if (fd >= 0)
         close(fd);
-    text_free(&text);
     free(path);
+    return ok;
+}
+
+bool job_save(struct job *job, struct problem *problem)
+{
+    struct text text;
+    bool ok;
+
+    text_init(&text);
+    pthread_mutex_lock(&job->saving);
+    job_encode(job, JOB_FORM_OWN, &text);
+    ok = write_record(job, &text, problem);
+    pthread_mutex_unlock(&job->saving);
+    text_free(&text);
+    return ok;
+}
+
+bool job_become(struct job *job, const struct job_record *next, struct problem *problem)
+{
+    struct text text;
+    bool ok;
+
+    text_init(&text);
+    pthread_mutex_lock(&job->saving);
+    job_encode_as(job, next, &text);
+    ok = write_record(job, &text, problem);
+    pthread_mutex_lock(&job->lock);
+    job->record = *next;
+    pthread_mutex_unlock(&job->lock);
+    pthread_mutex_unlock(&job->saving);
+    text_free(&text);
     return ok;
 }
 

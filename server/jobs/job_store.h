@@ -38,6 +38,9 @@ bool job_store_load(const struct job_store *store,
 
 /* job.json as the job is now, durable. */
 bool job_save(struct job *job, struct problem *problem);
+/* job.json with `next` in the place of the record, durable; then it is the job's: nobody sees an end that a
+ * crash could take back. False sets `problem`, but it is the job's all the same. */
+bool job_become(struct job *job, const struct job_record *next, struct problem *problem);
 /* The path of one of its files. The caller frees it; NULL when out of memory. */
 char *job_file(const struct job *job, const char *name);
 extern const char job_dataset[], job_start[], job_checkpoint[], job_result[];

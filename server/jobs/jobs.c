@@ -164,13 +164,12 @@ static void join_finished(struct jobs *jobs)
 /* A job that waits and is not wanted any more. False with `problem` if that is not durable. */
 static bool end_cancelled(struct job *job, struct problem *problem)
 {
+    struct job_record record = job_record(job);
     bool kept;
 
-    pthread_mutex_lock(&job->lock);
-    job->record.state = JOB_CANCELLED;
-    job->record.finished_ms = now_ms();
-    pthread_mutex_unlock(&job->lock);
-    kept = job_save(job, problem);
+    record.state = JOB_CANCELLED;
+    record.finished_ms = now_ms();
+    kept = job_become(job, &record, problem);
     if (kept)
         job_tidy(job, false);
     job_tell_state(job);
