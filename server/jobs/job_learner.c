@@ -116,7 +116,7 @@ static bool ask(struct job *job, const struct job_world *world, bool patient, st
 bool job_export(struct job *job, const struct job_world *world, struct text *ret_file,
                 int64_t *ret_generation, struct learn_basis *basis, struct problem *problem)
 {
-    struct asking asking = {.job = {.kind = LEARN_JOB_EXPORT, .basis = basis,
+    struct asking asking = {.job = {.kind = LEARN_JOB_EXPORT, .basis = basis, .of_serving = basis == NULL,
                                     .first = basis != NULL ? job_record(job).base_generation : 0}};
 
     if (!ask(job, world, true, &asking, problem))

@@ -7,8 +7,8 @@
 #include "server/jobs/job_run.h"
 #include "server/learning/learner.h"
 
-/* The model with what it has learnt, as an ONNX file, and its generation. `basis` may be NULL; with
- * basis->hold the updates since what the job began from are held. */
+/* The model with what it has learnt, as an ONNX file, and its generation: with `basis` the newest, and with
+ * basis->hold the updates since what the job began from are held; without what serves. */
 bool job_export(struct job *job, const struct job_world *world, struct text *ret_file,
                 int64_t *ret_generation, struct learn_basis *basis, struct problem *problem);
 /* Nothing is held for the job any more; fine if nothing was. */

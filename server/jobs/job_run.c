@@ -332,17 +332,18 @@ static bool measure_serving(struct work *work, double *ret, bool *ret_larger)
     return true;
 }
 
-/* False with 409 "held" where the result is worse than what serves. */
+/* False with 409 "held" where the result is worse than what serves, or somebody else decides. */
 static bool pass_gate(struct work *work)
 {
     struct job *job = work->job;
     double serving = NAN, metric = job->record.metric;
     bool larger = false;
 
-    if (work->options.validation == 0.0)
-        return true;
-    if (!measure_serving(work, &serving, &larger))
+    if (work->options.validation > 0.0 && !measure_serving(work, &serving, &larger))
         return false;
+    if (strcmp(work->basis.config.publish, "manual") == 0)
+        return problem_set(work->problem, 409, "held",
+                           "the model's training.publish is manual: promote the job to have it served");
     if (!job->request.gate)
         return true;
     if (!isfinite(metric))

@@ -24,8 +24,8 @@ struct job_world {
 
 /* Until it is over, cancelled, or paused (then it is still RUNNING). */
 void job_run(struct job *job, const struct job_world *world);
-/* Has the result of a job that is HELD or DONE adopted without a comparison. On a thread that may wait; 503 if
- * the model cannot be asked now. */
+/* Has the result of a job that is HELD or DONE adopted without a comparison. On a thread that may wait; 503
+ * if the model cannot be asked now. */
 bool job_promote(struct job *job, const struct job_world *world, struct problem *problem);
 
 #endif

@@ -69,6 +69,7 @@ struct learn_job {
     const void *file;              /* an ONNX file of the same graph */
     size_t file_bytes;
     struct learn_basis *basis;     /* NULL: not wanted */
+    bool of_serving;               /* EXPORT: what serves, where a candidate is newer */
     const struct learn_place *places;
     size_t n_places;
     struct learn_served served;

@@ -155,6 +155,9 @@ static void fill_basis(struct learner *learner, const struct learn_job *job)
 static void export(struct learner *learner, struct learn_job *job)
 {
     const struct model_file file = {learner->file, learner->file_bytes, -1};
+    bool serving = job->of_serving && learner->gate.serving != NULL;
+    int64_t generation = serving ? learner->generation_base + (int64_t)learner->gate.served
+                                 : newest_generation(learner);
     struct weights *base = model_base_weights(learner->model), *weights;
     struct engine_error err = {0};
     struct problem problem = {0};
@@ -162,7 +165,7 @@ static void export(struct learner *learner, struct learn_job *job)
     size_t size = 0;
     struct text text;
 
-    weights = trainer_publish(learner->trainer, base, &err);
+    weights = trainer_publish(serving ? learner->gate.serving : learner->trainer, base, &err);
     weights_unref(base);
     if (weights == NULL || model_export(learner->model, &file, weights, 0, NULL, &bytes, &size,
                                         &err) != ENGINE_OK) {
@@ -177,7 +180,7 @@ static void export(struct learner *learner, struct learn_job *job)
     text_init(&text);
     text_append(&text, bytes, size);
     free(bytes);
-    learner_reply(job, &text, "application/octet-stream", newest_generation(learner));
+    learner_reply(job, &text, "application/octet-stream", generation);
 }
 
 static void release(struct learner *learner, struct learn_job *job)

@@ -435,6 +435,39 @@ class Jobs(unittest.TestCase):
             self.assertEqual(service.call("POST", "/v2/models/net/promote", {"job": failed["id"]})[0], 409)
             self.assertEqual(service.call("POST", "/v2/models/net/promote", {"job": "nobody"})[0], 404)
 
+    def test_candidate(self):
+        """Where what is learnt waits to be promoted a job is compared with what serves, not with the candidate, and
+        with "manual" it waits as well."""
+        images, labels = digits()
+        with Service() as service:
+            [folder] = [root for root, folders, _ in os.walk(service.state) if os.path.basename(root) == "net"
+                        and "1" in folders]
+            good = service.wait(service.train(epochs=20, learning_rate=0.003, metric="accuracy"))
+
+            def become(**training):
+                with open(os.path.join(folder, "config.json"), "w") as file:
+                    json.dump({"training": training}, file)
+                service.restart(signal.SIGTERM)
+
+            become(publish="gate", promotion_examples=1000000, learning_rate=0.01)
+            for k in range(12):
+                status, body, _ = service.teach(images[16 * k:16 * k + 16], [(x + 5) % 10 for x in labels[:16]])
+                self.assertEqual(status, 200, body)
+            self.assertEqual(service.predict(images[:1])[1], good["generation"])
+            held = service.wait(service.train(epochs=1, learning_rate=0.0001, metric="accuracy"))
+            self.assertEqual(held["state"], "held", held)
+            self.assertEqual(held["validation"]["serving"], good["validation"]["job"])
+            self.assertEqual(service.predict(images[:1])[1], good["generation"])
+            become(publish="manual")
+            self.assertEqual(service.predict(images[:1])[1], good["generation"])
+            waits = service.wait(service.train(epochs=20, learning_rate=0.003, gate=False))
+            self.assertEqual(waits["state"], "held", waits)
+            self.assertIn("training.publish is manual", waits["error"])
+            self.assertEqual(service.predict(images[:1])[1], good["generation"])
+            status, body, _ = service.call("POST", "/v2/models/net/promote", {"job": waits["id"]})
+            self.assertEqual((status, body["state"]), (200, "done"), body)
+            self.assertEqual(service.predict(images[:1])[1], body["generation"])
+
 
 class Events(unittest.TestCase):
     def test_to_the_end(self):
