@@ -34,7 +34,7 @@ struct ctl {
     const char *id;                     /* of a prediction, or NULL */
     const char *file;                   /* of export (NULL: standard output), put and datasets */
     const char *dataset, *job;
-    const char *parameters[CTL_INPUTS_MAX]; /* of train: "name=value" */
+    char *parameters[CTL_INPUTS_MAX]; /* of train: "name=value" */
     int n_parameters;
     bool binary, json, log, detach, follow;
     int concurrency;

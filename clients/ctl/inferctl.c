@@ -335,7 +335,7 @@ static bool is_parameter(const struct line *line, const struct option *option)
                               strcmp(option->name, "--key") != 0);
 }
 
-/* "--epochs 20" or "--epochs=20" to "epochs=20", which lives as long as the process. */
+/* "--epochs 20" or "--epochs=20" to "epochs=20", which main() frees. */
 static enum ctl_exit add_parameter(struct ctl *ctl, char **argv, int *i)
 {
     const char *name = argv[*i] + 2, *value = argv[*i + 1];
@@ -345,18 +345,19 @@ static enum ctl_exit add_parameter(struct ctl *ctl, char **argv, int *i)
     if (ctl->n_parameters == CTL_INPUTS_MAX)
         return ctl_usage("too many parameters");
     if (strchr(name, '=') != NULL) {
-        ctl->parameters[ctl->n_parameters++] = name;
-        return CTL_OK;
+        text = strdup(name);
+    } else {
+        if (value == NULL || strncmp(argv[*i], "--", 2) != 0)
+            return ctl_usage("%s needs a value", argv[*i]);
+        size = strlen(name) + strlen(value) + 2;
+        text = malloc(size);
+        if (text != NULL)
+            snprintf(text, size, "%s=%s", name, value);
+        (*i)++;
     }
-    if (value == NULL || strncmp(argv[*i], "--", 2) != 0)
-        return ctl_usage("%s needs a value", argv[*i]);
-    size = strlen(name) + strlen(value) + 2;
-    text = malloc(size);
     if (text == NULL)
         return ctl_usage("out of memory");
-    snprintf(text, size, "%s=%s", name, value);
     ctl->parameters[ctl->n_parameters++] = text;
-    (*i)++;
     return CTL_OK;
 }
 
@@ -443,26 +444,14 @@ static void split_model(struct ctl *ctl, char *text)
     }
 }
 
-int main(int argc, char **argv)
+/* The command line, and what it asks for. */
+static enum ctl_exit act(struct ctl *ctl, char **argv)
 {
-    struct ctl ctl = {
-        .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30,
-        .learning_rate = NAN, .to = {.generation = -1, .time_ms = -1}, .first = -1, .last = -1};
     struct line line = {0};
     const struct command *command;
-    enum ctl_exit result;
+    enum ctl_exit result = parse(ctl, &line, argv);
     char *model = NULL;
-    int i;
 
-    for (i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
-            return CTL_OK;
-        }
-    }
-    if (ctl.url == NULL || ctl.url[0] == '\0')
-        ctl.url = "http://127.0.0.1:8080";
-    result = parse(&ctl, &line, argv);
     if (result != CTL_OK)
         return result;
     if (line.n_arguments == 0)
@@ -473,14 +462,35 @@ int main(int argc, char **argv)
     if (line.n_arguments - 1 < command->models_min || line.n_arguments - 1 > command->models_max ||
         (line.options & ~command->options) != 0)
         return ctl_usage("usage: inferctl %s", command->usage);
-    ctl.second = line.n_arguments > 2 ? line.arguments[2] : NULL;
+    ctl->second = line.n_arguments > 2 ? line.arguments[2] : NULL;
     if (line.n_arguments >= 2) {
         model = strdup(line.arguments[1]);
         if (model == NULL)
             return ctl_usage("out of memory");
-        split_model(&ctl, model);
+        split_model(ctl, model);
     }
-    result = run(&ctl, command);
+    result = run(ctl, command);
     free(model);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {
+        .url = getenv("INFERD_URL"), .concurrency = 1, .duration_s = 5, .timeout_s = 30,
+        .learning_rate = NAN, .to = {.generation = -1, .time_ms = -1}, .first = -1, .last = -1};
+    enum ctl_exit result;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return CTL_OK;
+        }
+    }
+    if (ctl.url == NULL || ctl.url[0] == '\0')
+        ctl.url = "http://127.0.0.1:8080";
+    result = act(&ctl, argv);
+    for (int i = 0; i < ctl.n_parameters; i++)
+        free(ctl.parameters[i]);
     return fflush(stdout) == 0 ? (int)result : CTL_REFUSED;
 }
