@@ -37,6 +37,8 @@ bool storage_read(const struct storage *storage, uint64_t offset, void *to, size
 
     if (offset > storage->length || n > storage->length - offset)
         return bad(problem, "it ends too early");
+    if (storage->stopped != NULL && storage->stopped(storage->arg))
+        return problem_set(problem, 499, "stopped", "reading was stopped");
     if (storage->memory != NULL) {
         if (n > 0)
             memcpy(p, (const char *)storage->memory + offset, n);

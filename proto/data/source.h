@@ -14,6 +14,8 @@ struct storage {
     const void *memory;
     int fd;
     uint64_t length;
+    bool (*stopped)(const void *arg);   /* asked before each read: true ends it with 499; or NULL */
+    const void *arg;
 };
 
 /* Exactly `n` bytes from `offset` on; false with `problem` if they are not there. */

@@ -84,6 +84,13 @@ void job_unref(struct job *job)
     free(job);
 }
 
+bool job_is_stopped(const void *arg)
+{
+    const struct job *job = arg;
+
+    return atomic_load(&job->cancel) || atomic_load(&job->pause);
+}
+
 struct job_record job_record(struct job *job)
 {
     struct job_record record;

@@ -102,6 +102,8 @@ struct job *job_ref(struct job *job);
 /* Takes NULL. */
 void job_unref(struct job *job);
 
+/* Whether it is to end, or to pause; of a job. */
+bool job_is_stopped(const void *job);
 /* A copy of what changes. */
 struct job_record job_record(struct job *job);
 /* Its JSON: without the trials of a search, with them, or as job.json has it. */

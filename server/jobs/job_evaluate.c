@@ -48,8 +48,22 @@ static void encode(const struct job *job, const struct train_session *session,
     learn_response_encode(&response, body);
 }
 
+/* For whom, for what is asked in between. */
+struct asked {
+    const struct job *job;
+    const struct evaluation_call *call;
+};
+
+static bool is_stopped(const void *arg)
+{
+    const struct asked *asked = arg;
+
+    return job_is_stopped(asked->job) || asked->call->is_abandoned(asked->call);
+}
+
 /* All examples, none kept apart. */
-static bool measure(struct evaluations *evaluations, struct job *job, int fd, const struct text *model,
+static bool measure(struct evaluations *evaluations, const struct evaluation_call *call,
+                    struct job *job, int fd, const struct text *model,
                     const struct learn_config *config, int64_t generation, struct text *body,
                     struct problem *problem)
 {
@@ -60,6 +74,8 @@ static bool measure(struct evaluations *evaluations, struct job *job, int fd, co
         .memory_bytes_max = (size_t)evaluations->world.options->model_bytes_max,
         .data = {job->request.dataset, fd},
         .spill_dir = evaluations->world.options->state_dir,
+        .stopped = is_stopped,
+        .arg = &(struct asked){job, call},
     };
     struct train_session session = {0};
     struct train_verdict verdict;
@@ -76,8 +92,8 @@ static bool measure(struct evaluations *evaluations, struct job *job, int fd, co
     return ok;
 }
 
-static void evaluate(struct evaluations *evaluations, struct job *job, struct text *body,
-                     struct problem *problem)
+static void evaluate(struct evaluations *evaluations, const struct evaluation_call *call,
+                     struct job *job, struct text *body, struct problem *problem)
 {
     struct learn_basis basis = {0};
     struct text model;
@@ -86,7 +102,7 @@ static void evaluate(struct evaluations *evaluations, struct job *job, struct te
 
     text_init(&model);
     if (fd >= 0 && job_export(job, &evaluations->world, &model, &generation, &basis, problem))
-        measure(evaluations, job, fd, &model, &basis.config, generation, body, problem);
+        measure(evaluations, call, job, fd, &model, &basis.config, generation, body, problem);
     job_request_words(problem);
     text_free(&model);
     if (fd >= 0)
@@ -111,7 +127,7 @@ static void answer(struct evaluations *evaluations, struct evaluation_call *call
         evaluations->now = job;
         atomic_store(&job->pause, evaluations->stopping);
         pthread_mutex_unlock(&evaluations->lock);
-        evaluate(evaluations, job, &body, &problem);
+        evaluate(evaluations, call, job, &body, &problem);
         pthread_mutex_lock(&evaluations->lock);
         evaluations->now = NULL;
         pthread_mutex_unlock(&evaluations->lock);

@@ -50,7 +50,7 @@ static void sleep_ms(int ms)
 
 static bool wanted(const struct job *job, struct problem *problem)
 {
-    if (!atomic_load(&job->cancel) && !atomic_load(&job->pause))
+    if (!job_is_stopped(job))
         return true;
     *problem = (struct problem){0};
     return problem_set(problem, 499, "stopped", "the job was stopped");

@@ -89,11 +89,17 @@ static bool write_start(const struct job *job, const struct text *file, struct p
 
 /* ---- what hooks tell ---- */
 
-static enum train_order stopped(const struct job *job)
+static enum train_order order_of(const struct job *job)
 {
     if (atomic_load(&job->cancel))
         return TRAIN_STOP;
     return atomic_load(&job->pause) ? TRAIN_PAUSE : TRAIN_GO_ON;
+}
+
+static bool go_on(struct work *work)
+{
+    return !job_is_stopped(work->job) ||
+           problem_set(work->problem, 499, "stopped", "the job was stopped");
 }
 
 static void tell_moment(struct work *work, const struct train_moment *moment)
@@ -115,7 +121,7 @@ static enum train_order on_step(void *arg, const struct train_moment *moment)
 {
     struct work *work = arg;
     struct job *job = work->job;
-    enum train_order order = stopped(job);
+    enum train_order order = order_of(job);
     double now = train_clock();
 
     pthread_mutex_lock(&job->lock);
@@ -160,7 +166,7 @@ static enum train_order on_epoch(void *arg, const struct train_epoch *epoch)
                 epoch->point->seconds);
     job_tell(job, "epoch", &data);
     text_free(&data);
-    return stopped(job);
+    return order_of(job);
 }
 
 /* With the lock. */
@@ -262,6 +268,8 @@ static bool open_session(struct work *work)
         .memory_bytes_max = (size_t)work->world->options->model_bytes_max,
         .data = {job->request.dataset, path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1},
         .spill_dir = job->path,
+        .stopped = job_is_stopped,
+        .arg = job,
     };
     bool ok = material.data.fd >= 0 ||
               problem_set(work->problem, 500, "io", "the job's dataset cannot be read");
@@ -389,7 +397,7 @@ static bool go(struct work *work)
     if (job->record.phase < JOB_PHASE_TRAINED && !train(work))
         return false;
     if (job->request.promote)
-        return pass_gate(work) && adopt(job, work->world, true, work->problem);
+        return pass_gate(work) && go_on(work) && adopt(job, work->world, true, work->problem);
     return work->options.validation == 0.0 || measure_serving(work, &serving, &larger);
 }
 

@@ -86,7 +86,8 @@ static bool open_file(struct loading *loading, const struct train_file *from)
     loading->n_files++;
     if (fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode))
         return problem_set(loading->problem, 400, "bad_data", "%s is no regular file", path);
-    file->storage = (struct storage){.fd = file->fd, .length = (uint64_t)info.st_size};
+    file->storage = (struct storage){.fd = file->fd, .length = (uint64_t)info.st_size,
+                                     .stopped = loading->wish->stopped, .arg = loading->wish->arg};
     file->table = table_open(&file->storage, &options, loading->problem);
     if (file->table == NULL) {
         problem_prefix(loading->problem, "%s", path);

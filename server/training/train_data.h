@@ -40,6 +40,8 @@ struct train_wish {
     /* Class names in the order of their ids, where they are known (the model's, the training data's):
      * text beyond them is refused. NULL: they are taken from the file and sorted. */
     const struct labels *labels;
+    bool (*stopped)(const void *arg);   /* asked now and then: true ends it with problem 499; or NULL */
+    const void *arg;
 };
 
 /* Fields of the dataset: the inputs, then the targets, in the order of the wish. NULL with `problem`,

@@ -170,6 +170,12 @@ static char *make_table(const struct evaluation *evaluation, const struct labels
     return text.data;
 }
 
+static bool go_on(const struct train_session *session, struct problem *problem)
+{
+    return session->stopped == NULL || !session->stopped(session->arg) ||
+           problem_set(problem, 499, "stopped", "the run was stopped");
+}
+
 bool train_judge(struct trainer *trainer, struct train_feed *feed, const struct dataset *dataset,
                  const uint32_t *examples, int64_t n, struct train_verdict *ret,
                  struct problem *problem)
@@ -186,7 +192,7 @@ bool train_judge(struct trainer *trainer, struct train_feed *feed, const struct 
 
         for (int64_t i = 0; i < rows; i++)
             feed->examples[i] = examples != NULL ? examples[from + i] : (uint32_t)(from + i);
-        if (!train_feed_gather(feed, dataset, rows, problem)) {
+        if (!go_on(feed->session, problem) || !train_feed_gather(feed, dataset, rows, problem)) {
             evaluation_destroy(evaluation);
             return false;
         }

@@ -192,7 +192,9 @@ static bool make_wish(const struct train_session *session, const struct train_op
                                 .skip_missing = options->skip_missing,
                                 .memory_bytes_max = (size_t)options->data_memory,
                                 .spill_dir = tmpdir != NULL && *tmpdir != '\0' ? tmpdir : "/var/tmp",
-                                .labels = session->labels};
+                                .labels = session->labels,
+                                .stopped = session->stopped,
+                                .arg = session->arg};
     if (wish->n_inputs > TRAIN_ENDS_MAX || wish->n_targets > TRAIN_ENDS_MAX) {
         trainer_destroy(trainer);
         return problem_set(problem, 400, "bad_request", "a model of more than %d inputs or outputs",
@@ -354,6 +356,10 @@ bool train_session_open(struct train_session *session, const struct train_option
     struct train_wish wish;
 
     *session = (struct train_session){0};
+    if (material != NULL) {
+        session->stopped = material->stopped;
+        session->arg = material->arg;
+    }
     if (!load_model(session, options, material, problem))
         return false;
     session->pool = pool_create((int)options->threads, POOL_SPIN_US);

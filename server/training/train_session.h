@@ -22,6 +22,8 @@ struct train_session {
     bool labels_of_model;          /* the model's file had them */
     struct split split;            /* part 0 to learn from, part 1 (if any) to judge by */
     int n_inputs, n_targets;       /* fields of both datasets */
+    bool (*stopped)(const void *arg);   /* the material's, or NULL */
+    const void *arg;
 };
 
 /* What trainer_create() gets; lists live in `ret_form` and `weights`, which the caller keeps. False with
@@ -36,6 +38,9 @@ struct train_material {
     size_t model_bytes, memory_bytes_max;
     struct train_file data;
     const char *spill_dir;
+    /* Asked while examples are loaded and judged: true ends that with problem 499. Or NULL. */
+    bool (*stopped)(const void *arg);
+    const void *arg;
 };
 
 /* Loads model and data; `material` NULL: those of the options. Finish it either way. */

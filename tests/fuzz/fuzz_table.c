@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .rearranged_bytes_max = 1 << 16,
     };
     void *columns[COLUMNS_MAX] = {NULL};
-    struct storage storage = {data, -1, size};
+    struct storage storage = {.memory = data, .fd = -1, .length = size};
     struct problem problem = {0};
     struct table *table;
     int64_t step = 1, bytes = 0, elements;
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         options.missing = data[0] & 1 ? TABLE_MISSING_ROW_SKIPPED : TABLE_MISSING_REFUSED;
         options.header = data[0] / 2 % 3;
         step = 1 + data[0] / 6 % STEP_MAX;
-        storage = (struct storage){data + 1, -1, size - 1};
+        storage = (struct storage){.memory = data + 1, .fd = -1, .length = size - 1};
     }
     table = table_open(&storage, &options, &problem);
     if (table == NULL) {

@@ -289,6 +289,29 @@ class Jobs(unittest.TestCase):
             self.assertEqual(service.call("DELETE", "/v2/jobs/" + job)[0], 200)
             self.assertLess(time.monotonic() - begun, 5)
 
+    def test_ended_while_loading(self):
+        """Neither a cancellation nor SIGTERM waits until a large dataset has been read."""
+        row = ",".join(str(i % 17) for i in range(64))
+        body = gzip.compress("".join("%s,%d\n" % (row, i % 10) for i in range(200000)).encode(), 1)
+        with Service() as service:
+            begun = time.monotonic()
+            self.assertEqual(service.call("PUT", "/v2/datasets/big", body)[0], 201)
+            once = time.monotonic() - begun              # a job reads it twice
+            first, second = service.train("big"), service.train("big")
+            service.wait(first, ("running",))
+            begun = time.monotonic()
+            service.call("DELETE", "/v2/jobs/" + first)
+            self.assertEqual(service.wait(first)["state"], "cancelled")
+            self.assertLess(time.monotonic() - begun, once)
+            service.wait(second, ("running",))
+            begun = time.monotonic()
+            service.stop(signal.SIGTERM)
+            self.assertLess(time.monotonic() - begun, once)
+            service.start()
+            self.assertEqual(service.job(second).get("progress"), None)
+            service.call("DELETE", "/v2/jobs/" + second)
+            self.assertEqual(service.wait(second)["state"], "cancelled")
+
     def test_cancelled_stays_cancelled(self):
         with Service() as service:
             job = service.train(**LONG)

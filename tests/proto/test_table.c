@@ -67,7 +67,7 @@ static char *dump(struct table *table, int64_t step, struct problem *problem)
 static struct table *open_text(const char *text, size_t length, const struct table_options *options,
                                struct problem *problem)
 {
-    struct storage storage = {text, -1, length};
+    struct storage storage = {.memory = text, .fd = -1, .length = length};
 
     return table_open(&storage, options, problem);
 }
@@ -273,7 +273,8 @@ START_TEST(array_files_are_read)
     snprintf(path, sizeof(path), TABLES_DIR "/%s", files[_i].name);
     fd = open(path, O_RDONLY);
     for (int64_t step = 1; step < 8; step += 3) {
-        struct storage storage = {step == 1 ? bytes : NULL, fd, length};
+        struct storage storage = {
+            .memory = step == 1 ? bytes : NULL, .fd = fd, .length = length};
         struct problem problem = {0};
         struct table *table = table_open(&storage, &files[_i].options, &problem);
 
@@ -363,7 +364,7 @@ START_TEST(changed_array_files_are_refused_or_read)
         bytes[at] = (char)test_random(&state);
         /* Types that the dump does not know are not dumped. */
         if (strstr(files[_i].name, ".npy") == NULL || strstr(files[_i].name, ".gz") != NULL) {
-            struct storage storage = {bytes, -1, length};
+            struct storage storage = {.memory = bytes, .fd = -1, .length = length};
             struct table *table = table_open(&storage, NULL, &problem);
 
             if (table != NULL) {
@@ -419,6 +420,48 @@ START_TEST(limits_of_packed_files)
     problem = (struct problem){0};
     ck_assert_ptr_null(open_text(bytes, length, &names, &problem));
     ck_assert_msg(strstr(problem.text, "no array 'w'") != NULL, "%s", problem.text);
+    free(bytes);
+}
+END_TEST
+
+struct patience {
+    int left;
+    bool ended;
+};
+
+static bool is_over(const void *arg)
+{
+    struct patience *patience = (struct patience *)(uintptr_t)arg;
+
+    patience->ended = patience->left == 0;
+    patience->left -= patience->left > 0;
+    return patience->ended;
+}
+
+/* At whichever read that is. */
+START_TEST(reading_ends_when_it_is_told_to)
+{
+    size_t length;
+    char *bytes = read_file(files[_i].name, &length);
+    int n = 0;
+
+    for (struct patience patience = {.ended = true}; patience.ended; n++) {
+        struct storage storage = {
+            .memory = bytes, .fd = -1, .length = length, .stopped = is_over, .arg = &patience};
+        struct problem problem = {0};
+        struct table *table;
+        char *got = NULL;
+
+        patience = (struct patience){.left = n};
+        table = table_open(&storage, &files[_i].options, &problem);
+        if (table != NULL)
+            got = dump(table, 2, &problem);
+        ck_assert_msg((got == NULL) == patience.ended, "%s, read %d", files[_i].name, n);
+        ck_assert_int_eq(problem.status, patience.ended ? 499 : 0);
+        free(got);
+        table_destroy(table);
+    }
+    ck_assert_int_gt(n, 1);
     free(bytes);
 }
 END_TEST
@@ -519,6 +562,7 @@ Suite *make_suite(void)
     suite_add_tcase(suite, tc);
     tcase_set_timeout(arrays, 60);
     tcase_add_loop_test(arrays, array_files_are_read, 0, sizeof(files) / sizeof(files[0]));
+    tcase_add_loop_test(arrays, reading_ends_when_it_is_told_to, 0, sizeof(files) / sizeof(files[0]));
     tcase_add_loop_test(arrays, array_files_cut_at_every_byte_are_refused, 0,
                         sizeof(files) / sizeof(files[0]));
     tcase_add_loop_test(arrays, changed_array_files_are_refused_or_read, 0,
