@@ -112,14 +112,17 @@ static curl_off_t open_file(const char *path, FILE **ret_file, struct inferd_err
     return -1;
 }
 
-static bool perform(CURL *curl, const struct inferd_call *call, struct text *answer, const char *message,
-                    struct inferd_error *err)
+static bool perform(const struct inferd_client *client, CURL *curl, const struct inferd_call *call,
+                    struct text *answer, const char *message, struct inferd_error *err)
 {
+    long silence_s = inferd_client_timeout_ms(client) / 1000;
     FILE *file = NULL;
     curl_off_t size;
     long status = 0;
     CURLcode code;
 
+    if (silence_s > SILENCE_S)
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, silence_s);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     if (call->file != NULL) {
@@ -160,7 +163,7 @@ bool inferd_call(const struct inferd_client *client, const struct inferd_call *c
         curl = open_curl(client, call->path.data, headers, message, err);
     else
         fail(err, 0, "out of memory");
-    good = curl != NULL && perform(curl, call, &answer, message, err);
+    good = curl != NULL && perform(client, curl, call, &answer, message, err);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     if (good) {

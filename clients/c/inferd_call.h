@@ -18,7 +18,8 @@ struct inferd_call {
 /* "/v2/jobs" + "/" + name, percent-encoded (NULL: without), + suffix. */
 void inferd_call_path(struct text *path, const char *route, const char *name, const char *suffix);
 
-/* False with `err` unless the server's status is 2xx. A long upload may take as long as it goes on. */
+/* False with `err` unless the server's status is 2xx. A long upload may take as long as it goes on;
+ * a minute of silence, or the client's timeout if that is longer, ends it. */
 bool inferd_call(const struct inferd_client *client, const struct inferd_call *call, json_t **ret_answer,
                  struct inferd_error *err);
 

@@ -124,6 +124,11 @@ void inferd_client_set_timeout(struct inferd_client *client, int timeout_ms)
     client->timeout_ms = timeout_ms;
 }
 
+int inferd_client_timeout_ms(const struct inferd_client *client)
+{
+    return client->timeout_ms;
+}
+
 bool inferd_client_address(const struct inferd_client *client, void *curl, const char *path)
 {
     char *url = join(client->base, path, strlen(path));

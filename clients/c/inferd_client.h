@@ -25,6 +25,7 @@ struct inferd_client *inferd_client_create(const char *url, struct inferd_error 
 void inferd_client_destroy(struct inferd_client *client);
 /* For the whole of each later call; 30 s at first. */
 void inferd_client_set_timeout(struct inferd_client *client, int timeout_ms);
+int inferd_client_timeout_ms(const struct inferd_client *client);
 
 /* All calls return false with `err` filled when the server refuses or does not answer. A `version`
  * of NULL is the newest. */

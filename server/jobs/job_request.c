@@ -8,6 +8,7 @@
 #include "engine/train/optimiser.h"
 #include "engine/train/schedule.h"
 #include "proto/json_fields.h"
+#include "proto/number_print.h"
 #include "server/training/train_space.h"
 
 #include <math.h>
@@ -130,6 +131,11 @@ static bool set_parameter(struct job_request *request, const char *name, const j
     return train_options_set(&request->options, parameter->option, json_string_value(value));
 }
 
+static bool is_choice(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strlen(text) < SPACE_TEXT_MAX && strchr(text, '|') == NULL;
+}
+
 /* A choice as the command line has it. */
 static void put_choice(char *text, size_t size, const json_t *value)
 {
@@ -138,7 +144,7 @@ static void put_choice(char *text, size_t size, const json_t *value)
     else if (json_is_integer(value))
         snprintf(text, size, "%lld", (long long)json_integer_value(value));
     else
-        snprintf(text, size, "%.17g", json_number_value(value));
+        text[number_print_double(json_number_value(value), text)] = '\0';
 }
 
 /* {"learning_rate": "1e-4:1e-1:log", "batch_size": [16, 32]} to "rate=1e-4:1e-1:log", "batch=16|32". */
@@ -164,20 +170,26 @@ static bool set_space(struct job_request *request, json_t *space, struct problem
                                name);
         used = (size_t)snprintf(text, TRAIN_TEXT_MAX, "%s=", parameter->option);
         if (json_is_string(value))
-            snprintf(text + used, TRAIN_TEXT_MAX - used, "%s", json_string_value(value));
+            used += (size_t)snprintf(text + used, TRAIN_TEXT_MAX - used, "%s",
+                                     json_string_value(value));
         else if (!json_is_array(value) || json_array_size(value) == 0)
             return problem_set(problem, 400, "bad_request",
                                "parameters.space.%.64s: expected a range or a list of choices", name);
         for (size_t i = 0; i < json_array_size(value) && used < TRAIN_TEXT_MAX; i++) {
             const json_t *item = json_array_get(value, i);
 
-            if (!json_is_string(item) && !json_is_number(item))
+            if (!json_is_number(item) && !is_choice(json_string_value(item)))
                 return problem_set(problem, 400, "bad_request",
-                                   "parameters.space.%.64s[%zu]: expected a number or a text", name, i);
+                                   "parameters.space.%.64s[%zu]: expected a number, or a text of 1 to %d "
+                                   "bytes without '|'", name, i, SPACE_TEXT_MAX - 1);
             put_choice(choice, sizeof(choice), item);
             /* A bar behind each: one choice is a list as well. */
             used += (size_t)snprintf(text + used, TRAIN_TEXT_MAX - used, "%s|", choice);
         }
+        if (used >= TRAIN_TEXT_MAX)
+            return problem_set(problem, 400, "bad_request",
+                               "parameters.space.%.64s: expected less than %d bytes in all", name,
+                               TRAIN_TEXT_MAX);
     }
     return true;
 }

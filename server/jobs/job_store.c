@@ -291,13 +291,13 @@ static struct job *load(const struct job_store *store, const char *id, struct pr
         dir.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir.fd >= 0)
         storage_file_read(&dir, record_file, RECORD_BYTES_MAX, &text, &length, &fault);
-    if (fault.status == STORAGE_NOT_FOUND)             /* nobody has been told of it */
-        job_remove(store, id);
-    else if (text != NULL)
+    if (text != NULL)
         root = json_loadb((const char *)text, length, JSON_REJECT_DUPLICATES, NULL);
     if (root != NULL && take_request(root, &request, problem))
         job = job_create(id, path, &request);
-    if (job == NULL || !take_record(job, root)) {
+    if (fault.status == STORAGE_NOT_FOUND) {           /* nobody has been told of it */
+        job_remove(store, id);
+    } else if (job == NULL || !take_record(job, root)) {
         problem_set(problem, 500, "damaged", "%s is damaged", record_file);
         job_unref(job);
         job = NULL;

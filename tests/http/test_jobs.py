@@ -192,6 +192,9 @@ class Jobs(unittest.TestCase):
                     ({"search": "luck", "space": {"epochs": [1, 2]}}, "parameters.search"),
                     ({"search": "grid", "space": {"epoch": [1]}}, "there is no 'epoch'"),
                     ({"search": "grid", "space": {"epochs": "1:2:3"}}, "parameters.space"),
+                    ({"search": "grid", "space": {"gamma": [0.1 + k * 1e-15 for k in range(32)]}}, "less than 512 bytes"),
+                    ({"search": "grid", "space": {"norm": "batch|" * 100}}, "less than 512 bytes"),
+                    ({"search": "grid", "space": {"learns": ["w*", "w" * 64]}}, "learns[1]: expected a number"),
                     ({"checkpoint_s": 0}, "parameters.checkpoint_s"),
                     ({"lora": 4}, "there is no 'lora'")):
                 status, body, _ = service.call("POST", "/v2/models/net/train",
