@@ -3,8 +3,9 @@
 
 #include "server/jobs/job_run.h"
 
+#include "server/clock.h"
+#include "server/jobs/job_hooks.h"
 #include "server/jobs/job_learner.h"
-#include "server/learning/pace.h"
 #include "server/observe/log.h"
 #include "server/options.h"
 #include "server/training/train_search.h"
@@ -18,35 +19,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { JOB_NICENESS = 10, DATA_MEMORY = 256 << 20 };
-
-static const double TELL_S = 0.25;
-
-/* One job under way. */
-struct work {
-    struct job *job;
-    const struct job_world *world;
-    struct train_options options;
-    struct learn_basis basis;
-    struct train_session session;
-    struct text model;             /* the file that the session's model is of */
-    struct train_outcome outcome;
-    struct pace_runner pace;
-    double told, saved;            /* when, on the monotonic clock */
-    char *checkpoint, *result;
-    struct problem *problem;
-};
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- files ---- */
 
@@ -87,153 +62,10 @@ static bool write_start(const struct job *job, const struct text *file, struct p
     return ok;
 }
 
-/* ---- what hooks tell ---- */
-
-static enum train_order order_of(const struct job *job)
-{
-    if (atomic_load(&job->cancel))
-        return TRAIN_STOP;
-    return atomic_load(&job->pause) ? TRAIN_PAUSE : TRAIN_GO_ON;
-}
-
-static bool go_on(struct work *work)
-{
-    return !job_is_stopped(work->job) ||
-           problem_set(work->problem, 499, "stopped", "the job was stopped");
-}
-
-static void tell_moment(struct work *work, const struct train_moment *moment)
-{
-    struct text data;
-
-    text_init(&data);
-    text_printf(&data, "{\"epoch\":%lld,\"epochs\":%lld,\"step\":%lld,\"steps\":%lld,\"loss\":",
-                (long long)moment->epoch, (long long)moment->epochs, (long long)moment->step,
-                (long long)moment->steps);
-    text_json_finite(&data, moment->loss);
-    text_printf(&data, ",\"examples_per_second\":%.1f,\"seconds_left\":%.1f}",
-                moment->examples_a_second, moment->seconds_left);
-    job_tell(work->job, "progress", &data);
-    text_free(&data);
-}
-
-static enum train_order on_step(void *arg, const struct train_moment *moment)
-{
-    struct work *work = arg;
-    struct job *job = work->job;
-    enum train_order order = order_of(job);
-    double now = train_clock();
-
-    pthread_mutex_lock(&job->lock);
-    job->record.moment = *moment;
-    pthread_mutex_unlock(&job->lock);
-    if (now - work->told >= TELL_S) {
-        work->told = now;
-        tell_moment(work, moment);
-    }
-    if (order != TRAIN_GO_ON)
-        return order;
-    pace_point(&work->pace, &job->cancel);
-    if (now - work->saved < job->request.checkpoint_s)
-        return TRAIN_GO_ON;
-    work->saved = now;
-    return TRAIN_CHECKPOINT;
-}
-
-static enum train_order on_epoch(void *arg, const struct train_epoch *epoch)
-{
-    struct work *work = arg;
-    struct job *job = work->job;
-    struct text data;
-
-    pthread_mutex_lock(&job->lock);
-    job->record.epochs_done = (int64_t)epoch->point->epoch;
-    if (epoch->best) {
-        job->record.best_epoch = job->record.epochs_done;
-        job->record.metric = epoch->point->metric;
-    }
-    pthread_mutex_unlock(&job->lock);
-    text_init(&data);
-    text_printf(&data, "{\"epoch\":%.0f,\"loss\":", epoch->point->epoch);
-    text_json_finite(&data, epoch->point->loss);
-    if (epoch->judged) {
-        text_puts(&data, ",\"validation_loss\":");
-        text_json_finite(&data, epoch->point->validation_loss);
-    }
-    text_printf(&data, ",\"metric\":\"%s\",\"value\":", work->options.metric);
-    text_json_finite(&data, epoch->point->metric);
-    text_printf(&data, ",\"best\":%s,\"seconds\":%.3f}", epoch->best ? "true" : "false",
-                epoch->point->seconds);
-    job_tell(job, "epoch", &data);
-    text_free(&data);
-    return order_of(job);
-}
-
-/* With the lock. */
-static bool grow_trials(struct job *job)
-{
-    int cap = job->cap_trials * 2 + 16;
-    struct job_trial *grown;
-
-    if (job->n_trials < job->cap_trials)
-        return true;
-    grown = realloc(job->trials, (size_t)cap * sizeof(*grown));
-    if (grown == NULL)
-        return false;
-    job->trials = grown;
-    job->cap_trials = cap;
-    return true;
-}
-
-static bool add_trial(struct job *job, const struct job_trial *trial)
-{
-    bool ok;
-
-    pthread_mutex_lock(&job->lock);
-    ok = grow_trials(job);
-    if (ok)
-        job->trials[job->n_trials++] = *trial;
-    pthread_mutex_unlock(&job->lock);
-    return ok;
-}
-
-static void on_trial(void *arg, int number, const struct train_outcome *outcome, const char *setting)
-{
-    struct work *work = arg;
-    struct job_trial trial = {outcome->score, outcome->metric, outcome->best_epoch, ""};
-    struct problem ignored = {0};
-    struct text data;
-
-    snprintf(trial.setting, sizeof(trial.setting), "%.*s", JOB_SETTING_BYTES - 1, setting);
-    if (number != work->job->n_trials + 1 || !add_trial(work->job, &trial))
-        return;
-    text_init(&data);
-    text_printf(&data, "{\"trial\":%d,\"setting\":", number);
-    text_json_string(&data, trial.setting, strlen(trial.setting));
-    if (isfinite(outcome->metric))
-        text_printf(&data, ",\"value\":%.9g", outcome->metric);
-    text_puts(&data, "}");
-    job_tell(work->job, "trial", &data);
-    text_free(&data);
-    job_save(work->job, &ignored);      /* else this trial is run again after a crash, to the same end */
-}
-
-static bool known_trial(void *arg, int number, struct train_outcome *ret)
-{
-    const struct job *job = ((struct work *)arg)->job;
-
-    if (number > job->n_trials)
-        return false;
-    *ret = (struct train_outcome){.score = job->trials[number - 1].score,
-                                  .metric = job->trials[number - 1].metric,
-                                  .best_epoch = job->trials[number - 1].best_epoch};
-    return true;
-}
-
 /* ---- the phases ---- */
 
 /* The model that it begins from, which stays the same however often the job is resumed. */
-static bool take_start(struct work *work)
+static bool take_start(struct job_work *work)
 {
     struct job *job = work->job;
     int64_t generation;
@@ -258,7 +90,7 @@ static bool take_start(struct work *work)
     return read_file(job, job_start, &work->model, work->problem);
 }
 
-static bool open_session(struct work *work)
+static bool open_session(struct job_work *work)
 {
     struct job *job = work->job;
     char *path = job_file(job, job_dataset);
@@ -287,10 +119,9 @@ static bool open_session(struct work *work)
     return ok;
 }
 
-static bool train(struct work *work)
+static bool train(struct job_work *work)
 {
-    const struct train_hooks hooks = {.arg = work, .step = on_step, .epoch = on_epoch,
-                                      .trial = on_trial, .known = known_trial};
+    const struct train_hooks hooks = job_hooks(work);
     struct job *job = work->job;
     struct train_options best = work->options;
     char *texts = NULL;
@@ -316,7 +147,7 @@ static bool train(struct work *work)
 }
 
 /* What serves now, judged on the examples that judged the job's epochs. */
-static bool measure_serving(struct work *work, double *ret, bool *ret_larger)
+static bool measure_serving(struct job_work *work, double *ret, bool *ret_larger)
 {
     struct job *job = work->job;
     struct train_verdict verdict;
@@ -341,7 +172,7 @@ static bool measure_serving(struct work *work, double *ret, bool *ret_larger)
 }
 
 /* False with 409 "held" where the result is worse than what serves, or somebody else decides. */
-static bool pass_gate(struct work *work)
+static bool pass_gate(struct job_work *work)
 {
     struct job *job = work->job;
     double serving = NAN, metric = job->record.metric;
@@ -382,7 +213,13 @@ static bool adopt(struct job *job, const struct job_world *world, bool patient,
     return true;
 }
 
-static bool go(struct work *work)
+static bool go_on(struct job_work *work)
+{
+    return !job_is_stopped(work->job) ||
+           problem_set(work->problem, 499, "stopped", "the job was stopped");
+}
+
+static bool go(struct job_work *work)
 {
     struct job *job = work->job;
     double serving;
@@ -421,7 +258,7 @@ static void conclude(struct job *job, const struct job_world *world, bool ok,
     job_request_words(problem);
     if (record.generation == 0)
         job_release(job, world);
-    record.finished_ms = now_ms();
+    record.finished_ms = clock_unix_ms();
     if (ok)
         record.state = JOB_DONE;
     else if (atomic_load(&job->cancel))
@@ -447,14 +284,14 @@ static void conclude(struct job *job, const struct job_world *world, bool ok,
 void job_run(struct job *job, const struct job_world *world)
 {
     struct problem problem = {0};
-    struct work work = {.job = job, .world = world, .problem = &problem};
+    struct job_work work = {.job = job, .world = world, .problem = &problem};
     bool ok;
 
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), JOB_NICENESS);
     pthread_mutex_lock(&job->lock);
     job->record.state = JOB_RUNNING;
     if (job->record.started_ms == 0)
-        job->record.started_ms = now_ms();
+        job->record.started_ms = clock_unix_ms();
     pthread_mutex_unlock(&job->lock);
     job_tell_state(job);
     text_init(&work.model);
