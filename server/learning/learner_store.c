@@ -197,8 +197,8 @@ bool learner_checkpoint(struct learner *learner)
     }
     journal_row_release(held);
     if (status == STORAGE_OK)
-        status = recovery_prune(&learner->dir, learner->journal, held_from(learner), clock_unix_ms(),
-                                &fault);
+        status = recovery_prune(&learner->dir, learner->journal, held_from(learner),
+                                learner_gate_hold(learner), clock_unix_ms(), &fault);
     free(tensors);
     learner->checkpointed = learner->generation; /* a failed one is not tried again at once */
     if (status == STORAGE_OK)

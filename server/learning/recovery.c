@@ -425,7 +425,8 @@ static enum storage_status keep_trained(struct replay *replay, const struct hist
  * back to from there. Older ones are removed, and when there are many, every other one in between.
  * 0: none may be yet. */
 static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint64_t retained,
-                                            const uint64_t *usable, size_t n, uint64_t *ret_anchor,
+                                            uint64_t serving, const uint64_t *usable, size_t n,
+                                            uint64_t *ret_anchor,
                                             struct storage_fault *fault)
 {
     enum { MANY = 16 };
@@ -435,14 +436,18 @@ static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint6
     while (anchor < n && usable[anchor] > retained)
         anchor++;
     *ret_anchor = anchor < n ? usable[anchor] : 0;
-    for (size_t i = CHECKPOINT_KEPT; status == STORAGE_OK && i < n; i++)
-        if (i > anchor || (i < anchor && n > MANY && i % 2 == 1))
+    for (size_t i = CHECKPOINT_KEPT; status == STORAGE_OK && i < n; i++) {
+        bool serves = usable[i] >= serving && (i + 1 == n || usable[i + 1] < serving);
+
+        if (i > anchor || (i < anchor && n > MANY && i % 2 == 1 && !serves))
             status = checkpoint_remove(dir, usable[i], fault);
+    }
     return status;
 }
 
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
-                                   uint64_t hold, int64_t now_ms, struct storage_fault *fault)
+                                   uint64_t hold, uint64_t serving, int64_t now_ms,
+                                   struct storage_fault *fault)
 {
     struct replay replay = {.dir = dir, .journal = journal};
     struct history path = {0};
@@ -457,8 +462,8 @@ enum storage_status recovery_prune(const struct storage_dir *dir, struct journal
     if (status == STORAGE_OK)
         status = journal_prunable(journal, now_ms, &retained, fault);
     if (status == STORAGE_OK)
-        status = keep_from_anchor(dir, retained < hold ? retained : hold, usable.now, usable.n, &anchor,
-                                  fault);
+        status = keep_from_anchor(dir, retained < hold ? retained : hold, serving, usable.now,
+                                  usable.n, &anchor, fault);
     /* Before the floor to come nothing can be gone back to. */
     for (size_t i = 0; status == STORAGE_OK && i < usable.n_earlier; i++)
         if (usable.earlier[i] < anchor)

@@ -89,7 +89,10 @@ enum storage_status recovery_root(struct journal *journal, uint64_t *ret, struct
  * What training jobs came to stays while its row does, of the newest TRAINED_KEPT at least; so does
  * what leads to before it. */
 enum { TRAINED_KEPT = 8 };
+ * Generation `serving` serves (UINT64_MAX: the newest): the first checkpoint from there on, which was
+ * written when it was promoted and is what serves should the journal be damaged, is not thinned out.
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
-                                   uint64_t hold, int64_t now_ms, struct storage_fault *fault);
+                                   uint64_t hold, uint64_t serving, int64_t now_ms,
+                                   struct storage_fault *fault);
 
 #endif

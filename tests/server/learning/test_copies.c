@@ -233,7 +233,7 @@ START_TEST(random_lives)
             else if (dice == 3 || dice == 4)
                 checkpoint();
             else if (dice == 5)
-                ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+                ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
             else if (dice == 6)
                 restart();
             else

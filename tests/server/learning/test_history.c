@@ -38,7 +38,7 @@ START_TEST(rollback_goes_back_and_on)
     assert_oracle(&model);
     /* A checkpoint of the rollback itself, and pruning that keeps what is needed. */
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert_uint_eq(journal_floor(journal), 4);
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000008.safetensors"));
     learn(14);
@@ -154,7 +154,7 @@ START_TEST(erasure_rebuilds_without)
     learn(10);
     oracle(&model, 10, 10);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert(!storage_file_exists(&dir, "checkpoint-00000000000000000006.safetensors"));
     ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000002.safetensors"));
     learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");
@@ -177,7 +177,7 @@ START_TEST(retention_keeps_ways_back)
     for (uint64_t g = 2; g <= 120; g += 2) {
         learn(g);
         checkpoint();
-        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     }
     ck_assert_uint_le(journal_floor(journal), 80);
     ck_assert_uint_ge(journal_floor(journal), 60);
@@ -273,7 +273,7 @@ START_TEST(random_histories)
                 checkpoint();
                 continue;
             } else if (dice == 2) {
-                ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+                ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
                 continue;
             } else if (dice == 3) {
                 restart();
@@ -319,7 +319,7 @@ START_TEST(adopted_state_is_kept_and_left)
     assert_oracle(&model);
     ck_assert_uint_eq(found.checkpoint, 10);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert(storage_file_exists(&dir, "trained-00000000000000000010.safetensors"));
     ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000004.safetensors"));
     /* Back to before the job, and forward to behind it. */
@@ -333,7 +333,7 @@ START_TEST(adopted_state_is_kept_and_left)
     assert_ready(14);
     assert_oracle(&model);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     goal.to = 12;
     ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &goal, err));
     toy_train(&model, 10);
@@ -381,18 +381,47 @@ START_TEST(leftovers_and_old_outcomes_go)
     ASSERT_OK(storage_file_copy(&dir, "trained-00000000000000000003.safetensors",
                                 "trained-00000000000000000099.safetensors", err));
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert(!storage_file_exists(&dir, "trained-00000000000000000099.safetensors"));
     ck_assert(storage_file_exists(&dir, "trained-00000000000000000003.safetensors"));
     for (uint64_t g = 5; g <= 12; g++) {
         learn(g);
         checkpoint();
-        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     }
     ck_assert_uint_gt(journal_floor(journal), 3);
     ck_assert(!storage_file_exists(&dir, "trained-00000000000000000003.safetensors"));
     restart();
     assert_ready(12);
+}
+END_TEST
+
+/* However many checkpoints come after it: the one that was written when it was promoted stays. */
+START_TEST(thinning_spares_what_serves)
+{
+    const uint64_t promoted[] = {6, 7, 8};
+
+    for (size_t i = 0; i < sizeof(promoted) / sizeof(promoted[0]); i++) {
+        uint64_t generations[CHECKPOINT_LISTED_MAX], serving = promoted[i];
+        size_t n;
+
+        teardown();
+        setup();
+        for (uint64_t to = 2; to <= 120; to += 2) {
+            learn(to);
+            checkpoint();
+            ASSERT_OK(recovery_prune(&dir, journal, to < serving ? UINT64_MAX : serving,
+                                     to < serving ? UINT64_MAX : serving, INT64_MAX, err));
+        }
+        ck_assert_msg(storage_file_exists(&dir, serving == 6
+                                                    ? "checkpoint-00000000000000000006.safetensors"
+                                                    : "checkpoint-00000000000000000008.safetensors"),
+                      "of %llu", (unsigned long long)serving);
+        ASSERT_OK(checkpoint_list(&dir, generations, &n, err));
+        ck_assert_uint_le(n, 18);
+        restart();
+        assert_ready(120);
+    }
 }
 END_TEST
 
@@ -407,7 +436,7 @@ START_TEST(pruning_holds_what_serves)
     for (uint64_t to = 2; to <= 20; to += 2) {
         learn(to);
         checkpoint();
-        ASSERT_OK(recovery_prune(&dir, journal, to < 5 ? to : 5, INT64_MAX, err));
+        ASSERT_OK(recovery_prune(&dir, journal, to < 5 ? to : 5, UINT64_MAX, INT64_MAX, err));
     }
     ck_assert_uint_le(journal_floor(journal), 5);
     ASSERT_OK(recovery_rebuild(&dir, journal, READ_MAX, &trainer, &serving, err));
@@ -424,7 +453,7 @@ START_TEST(pruning_holds_what_serves)
     restart();
     assert_ready(21);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, 20, INT64_MAX, err));
+    ASSERT_OK(recovery_prune(&dir, journal, 20, UINT64_MAX, INT64_MAX, err));
     ck_assert_uint_gt(journal_floor(journal), 5);
     ck_assert_uint_le(journal_floor(journal), 20);
     mark.generation = 22;
@@ -484,6 +513,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, a_job_from_what_was_left_is_refused);
     tcase_add_test(tc, leftovers_and_old_outcomes_go);
     tcase_add_test(tc, pruning_holds_what_serves);
+    tcase_add_test(tc, thinning_spares_what_serves);
     tcase_add_test(tc, damage_does_not_promote);
     tcase_add_test(tc, random_histories);
     suite_add_tcase(suite, tc);

@@ -36,7 +36,7 @@ START_TEST(a_damaged_checkpoint_costs_nothing)
     for (uint64_t g = 3; g <= 9; g += 3) {
         learn(g);
         checkpoint();
-        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+        ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     }
     ck_assert_uint_eq(journal_floor(journal), 6);
     learning_damage(&dir, "checkpoint-00000000000000000009.safetensors");
@@ -51,7 +51,7 @@ START_TEST(a_damaged_checkpoint_costs_nothing)
     /* It is not one of the two kept: the good one stays until there are two good. */
     learn(10);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert_uint_eq(journal_floor(journal), 6);
     ck_assert(storage_file_exists(&dir, "checkpoint-00000000000000000006.safetensors"));
     restart();
@@ -152,7 +152,7 @@ START_TEST(all_checkpoints_damaged)
     checkpoint();
     learn(10);
     checkpoint();
-    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, 0, err));
+    ASSERT_OK(recovery_prune(&dir, journal, UINT64_MAX, UINT64_MAX, 0, err));
     ck_assert_uint_eq(journal_floor(journal), 8);
     learning_damage(&dir, "checkpoint-00000000000000000008.safetensors");
     learning_damage(&dir, "checkpoint-00000000000000000010.safetensors");

@@ -54,7 +54,7 @@ static void make_start(bool folded)
         ASSERT_OK(journal_append(found.journal, &update.row, 1, err));
         if (g % 3 == 0) {
             ASSERT_OK(toy_checkpoint(&dir, found.journal, &toy, err));
-            ASSERT_OK(recovery_prune(&dir, found.journal, UINT64_MAX, 0, err));
+            ASSERT_OK(recovery_prune(&dir, found.journal, UINT64_MAX, UINT64_MAX, 0, err));
         }
     }
     if (folded)

@@ -197,7 +197,7 @@ static bool live(struct body *body)
         /* A checkpoint that fails costs nothing; its pruning may latch, which the next append says. */
         else if (last == life[i].to && toy_checkpoint(&body->dir, body->journal, &body->toy, NULL) ==
                                            STORAGE_OK)
-            recovery_prune(&body->dir, body->journal, UINT64_MAX, 0, NULL);
+            recovery_prune(&body->dir, body->journal, UINT64_MAX, UINT64_MAX, 0, NULL);
         if (!goes_on)
             return false;
     }
@@ -377,7 +377,7 @@ static void make_start(char start[PATH_BYTES], uint64_t generation)
             ck_assert(adopt(&body));
         else if (life[i].act == CHECKPOINT) {
             ASSERT_OK(toy_checkpoint(&body.dir, body.journal, &body.toy, err));
-            ASSERT_OK(recovery_prune(&body.dir, body.journal, UINT64_MAX, 0, err));
+            ASSERT_OK(recovery_prune(&body.dir, body.journal, UINT64_MAX, UINT64_MAX, 0, err));
         }
     }
     learning_directory_copy(open_root, start);
