@@ -289,6 +289,7 @@ static void *learner_main(void *arg)
     } else if (learner->state == LEARNER_OPENING) {
         learner->state = LEARNER_READY;
     }
+    learner->open = true;
     pthread_cond_broadcast(&learner->opened);
     pthread_mutex_unlock(&learner->lock);
     if (!good) {
@@ -341,7 +342,7 @@ bool learner_wait(struct learner *learner, struct engine_error *err)
     bool good;
 
     pthread_mutex_lock(&learner->lock);
-    while (learner->state == LEARNER_OPENING)
+    while (!learner->open)
         pthread_cond_wait(&learner->opened, &learner->lock);
     good = learner->state != LEARNER_FAILED;
     if (!good)

@@ -146,8 +146,10 @@ bool learner_give_up(struct learner *learner, const struct storage_fault *why,
                     learner->generation_base + (int64_t)why->generation, why->text);
     else
         problem_from_fault(problem, why);
-    if (learner_rebuild(learner, &newest, &worse) != STORAGE_OK)
+    if (learner_rebuild(learner, &newest, &worse) != STORAGE_OK) {
+        learner->ahead = true;
         learner_latch(learner, &worse);
+    }
     return false;
 }
 

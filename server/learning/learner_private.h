@@ -41,6 +41,7 @@ struct learner {
     int n_queued;
     bool closing;
     enum learner_state state;
+    bool open;                     /* what was learnt before is published, or cannot be: `state` is final */
     struct problem reason;         /* why not READY */
 
     /* The thread's own. */
@@ -51,7 +52,8 @@ struct learner {
     struct digest base;
     struct storage_dir dir;
     bool stored;                   /* dir and journal are open */
-    bool ahead;                    /* the trainer holds what the journal has refused: nobody may see it */
+    bool ahead;                    /* the trainer is not at the journal's newest generation, and cannot be
+                                      brought there: nobody may see what it holds */
     struct journal *journal;
     int64_t generation_base;       /* served generation = this + the journal's */
     uint64_t generation;           /* the journal's, steps of the open group included */

@@ -7,7 +7,7 @@
 
 struct named_tensor *learner_tensors(const struct learner *learner, size_t *ret_n)
 {
-    size_t n = (size_t)trainer_n_entries(learner->trainer);
+    size_t n = learner->trainer != NULL ? (size_t)trainer_n_entries(learner->trainer) : 0;
     struct named_tensor *tensors = calloc(n + 1, sizeof(*tensors));
 
     for (size_t i = 0; i < n && tensors != NULL; i++) {
@@ -82,11 +82,18 @@ static enum storage_status recover_load(void *self, const struct checkpoint *che
                                         struct storage_fault *fault)
 {
     struct learner *learner = self;
-    int count = trainer_n_entries(learner->trainer);
-    struct trainer_entry *entries = calloc((size_t)count + 1, sizeof(*entries));
-    void **copies = calloc((size_t)count + 1, sizeof(*copies));
+    struct problem problem = {0};
     enum storage_status status;
+    struct trainer_entry *entries;
+    void **copies;
+    int count;
 
+    /* There is none where memory for another ran out. */
+    if (learner->trainer == NULL && !learner_make_trainer(learner, &problem))
+        return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "%s", problem.text);
+    count = trainer_n_entries(learner->trainer);
+    entries = calloc((size_t)count + 1, sizeof(*entries));
+    copies = calloc((size_t)count + 1, sizeof(*copies));
     if (entries != NULL && copies != NULL)
         status = take_entries(learner, checkpoint, count, entries, copies, fault);
     else
