@@ -127,6 +127,10 @@ enum storage_status journal_append(struct journal *journal, const struct journal
                                    size_t n_rows, struct storage_fault *fault);
 /* Bytes that appending these rows adds at most, for a check before any compute. */
 uint64_t journal_cost(const struct journal_row *rows, size_t n_rows);
+/* Whether an append of the row, as row->generation and after all before it, would be refused for what is in
+ * it. To be asked before any compute. */
+enum storage_status journal_admits(const struct journal *journal, const struct journal_row *row,
+                                   struct storage_fault *fault);
 /* Room for that many more bytes, below bytes_max and on the disk (NO_SPACE). Any thread. */
 enum storage_status journal_room(struct journal *journal, uint64_t bytes,
                                  struct storage_fault *fault);

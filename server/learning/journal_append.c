@@ -76,6 +76,12 @@ static enum storage_status check_row(const struct journal *journal, const struct
     return STORAGE_OK;
 }
 
+enum storage_status journal_admits(const struct journal *journal, const struct journal_row *row,
+                                   struct storage_fault *fault)
+{
+    return check_row(journal, row, row->generation, fault);
+}
+
 enum storage_status journal_check_rows(struct journal *journal, const struct journal_row *rows,
                                        size_t n_rows, struct storage_fault *fault)
 {

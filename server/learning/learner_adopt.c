@@ -70,6 +70,8 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
     text_init(&update->answer);
     if (!check(learner, job, &since, problem))
         return false;
+    update->row.kind = JOURNAL_TRAIN;
+    update->row.first = since;
     update->waits = learner_gate_waits(learner, job, update);
     update->settings = strdup("{}");
     if (update->waits)
@@ -77,6 +79,8 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
     update->row.settings = update->settings;
     if (update->settings == NULL)
         return problem_set(problem, 507, "no_memory", "no memory to adopt the outcome");
+    if (!learner_has_room(learner, &update->row, problem))
+        return false;
     if (!learner_make_trainer_on(learner, job->file, job->file_bytes, problem)) {
         storage_fault_set(&fault, STORAGE_OTHER_MODEL, NULL, 0, "%s", problem->text);
         return refuse(learner, &fault, problem);
@@ -85,8 +89,6 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
         write_file(learner, &fault) != STORAGE_OK)
         return refuse(learner, &fault, problem);
     learner->held = UINT64_MAX;
-    update->row.kind = JOURNAL_TRAIN;
-    update->row.first = since;
     learner->show = !update->waits;
     job->outcome.hidden = update->waits;
     learner_fill_row(learner, update);

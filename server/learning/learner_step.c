@@ -82,14 +82,21 @@ static bool take_step(struct learner *learner, const struct lesson *lesson, doub
     return true;
 }
 
-/* The journal has room; asked before the trainer moves on. */
+/* What an answer takes up at most, that is remembered for two keys: it is not known before the step. */
+enum { ANSWERS_BYTES = 2 * 8192 };
+
+/* The journal takes it and has room; asked before the trainer moves on, which could not go back. */
 bool learner_has_room(struct learner *learner, const struct journal_row *row,
                       struct problem *problem)
 {
-    uint64_t bytes = learner->group_bytes + journal_cost(row, 1);
+    uint64_t bytes = learner->group_bytes + journal_cost(row, 1) + ANSWERS_BYTES;
     struct storage_fault fault = {0};
+    struct journal_row next = *row;
 
-    if (journal_room(learner->journal, bytes, &fault) == STORAGE_OK)
+    next.generation = learner->generation + 1;
+    next.state = learner->base;        /* any that is not none */
+    if (journal_admits(learner->journal, &next, &fault) == STORAGE_OK &&
+        journal_room(learner->journal, bytes, &fault) == STORAGE_OK)
         return true;
     problem_from_fault(problem, &fault);
     return false;
@@ -100,7 +107,7 @@ void learner_fill_row(struct learner *learner, struct learner_update *update)
 {
     struct journal_row *row = &update->row;
 
-    learner->group_bytes += journal_cost(row, 1);
+    learner->group_bytes += journal_cost(row, 1) + ANSWERS_BYTES;
     row->generation = ++learner->generation;
     row->time_ms = clock_unix_ms();
     row->seed = (uint64_t)learner->config.seed;
