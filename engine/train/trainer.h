@@ -122,6 +122,16 @@ struct trainer_result {
 
 /* Another options.micro_batch from now on: a step that is repeated must be cut as it was. */
 void trainer_set_micro_batch(struct trainer *trainer, int64_t rows);
+/* What else of the options a step that is repeated must have as it was. */
+struct trainer_manner {
+    struct optimiser_form optimiser;   /* of the trainer's kind */
+    struct trainer_guards guards;
+    uint64_t seed;
+};
+struct trainer_manner trainer_manner(const struct trainer *trainer);
+/* From now on. BAD_INPUT (nothing has changed) names what is out of its range, or the kind. */
+enum engine_status trainer_set_manner(struct trainer *trainer, const struct trainer_manner *manner,
+                                      struct engine_error *err);
 /* One step. Everything is checked before any compute: BAD_INPUT names the input, target or number and
  * changes nothing. A refusal by a guard is ENGINE_OK with its verdict. With two_phase no step may be
  * pending. */

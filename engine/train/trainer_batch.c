@@ -29,6 +29,31 @@ void trainer_set_micro_batch(struct trainer *trainer, int64_t rows)
     trainer->options.micro_batch = rows;
 }
 
+struct trainer_manner trainer_manner(const struct trainer *trainer)
+{
+    const struct trainer_options *options = &trainer->options;
+
+    return (struct trainer_manner){options->optimiser, options->guards, options->seed};
+}
+
+enum engine_status trainer_set_manner(struct trainer *trainer, const struct trainer_manner *manner,
+                                      struct engine_error *err)
+{
+    struct trainer_options *options = &trainer->options;
+    enum engine_status status = optimiser_check(&manner->optimiser, err);
+
+    if (status != ENGINE_OK)
+        return status;
+    if (manner->optimiser.kind != options->optimiser.kind)
+        return engine_error_set(err, ENGINE_BAD_INPUT, "the trainer's optimiser is %s, not %s",
+                                optimiser_name(options->optimiser.kind),
+                                optimiser_name(manner->optimiser.kind));
+    options->optimiser = manner->optimiser;
+    options->guards = manner->guards;
+    options->seed = manner->seed;
+    return ENGINE_OK;
+}
+
 void trainer_between(const struct trainer *trainer)
 {
     if (trainer->options.between != NULL)

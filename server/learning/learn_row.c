@@ -28,7 +28,8 @@ static void describe(struct text *text, const struct tensor *tensors, int count)
     }
 }
 
-char *learn_row_settings(const struct learn_job *job, double rate, int64_t micro_batch)
+char *learn_row_settings(const struct learn_job *job, const struct learn_config *config, double rate,
+                         int64_t micro_batch)
 {
     struct text text;
 
@@ -39,6 +40,8 @@ char *learn_row_settings(const struct learn_job *job, double rate, int64_t micro
         text_puts(&text, ",\"micro_batch\":");
         text_json_int(&text, micro_batch);
     }
+    text_puts(&text, ",\"method\":");
+    learn_method_write(config, &text);
     text_puts(&text, ",\"rows\":");
     text_json_int(&text, job->rows);
     text_puts(&text, job->entry->batchable ? ",\"batched\":true,\"inputs\":["
@@ -252,12 +255,15 @@ bool learn_row_replay(const struct journal_row *row, int64_t holdout, struct lea
     struct learn_replay replay = {0};
     json_t *root = json_loads(row->settings != NULL ? row->settings : "", 0, NULL);
     bool batched = json_is_true(json_object_get(root, "batched")), good;
+    json_t *method = json_object_get(root, "method");
 
     for (size_t i = 0; i < row->n_examples; i++)
         replay.rows += !is_left_out(&row->examples[i], holdout);
     good = root != NULL && read_tensors(root, batched ? replay.rows : -1, &replay);
     if (good && replay.rows > 0)
         good = learn_replay_allocate(&replay) && fill(row, holdout, &replay);
+    replay.told = good && method != NULL;
+    good = good && (method == NULL || learn_method_read(method, &replay.method));
     json_decref(root);
     if (!good) {
         learn_replay_finish(&replay);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum storage_status write_file(struct learner *learner, struct storage_fault *fault)
+enum storage_status learner_write_trained(struct learner *learner, struct storage_fault *fault)
 {
     struct checkpoint_note note = {.generation = learner->generation + 1,
                                    .time_ms = clock_unix_ms(),
@@ -86,7 +86,7 @@ bool learner_adopt(struct learner *learner, struct learn_job *job, struct learne
         return refuse(learner, &fault, problem);
     }
     if (recovery_reapply(&learner->dir, learner->journal, &trainer, since, &fault) != STORAGE_OK ||
-        write_file(learner, &fault) != STORAGE_OK)
+        learner_write_trained(learner, &fault) != STORAGE_OK)
         return refuse(learner, &fault, problem);
     learner->held = UINT64_MAX;
     learner->show = !update->waits;

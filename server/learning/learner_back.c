@@ -167,9 +167,9 @@ static bool reaches(struct learner *learner, const struct journal_row *row, stru
     }
     return row->first > root ||
            problem_set(problem, 409, "trained_on",
-                       "generation %" PRId64 " is what a training job came to, which has learnt from "
-                       "the updates before it: roll back to generation %" PRId64 " first, and train "
-                       "again afterwards",
+                       "generation %" PRId64 " is what a training job or a change of config.json came "
+                       "to, which has learnt from the updates before it: roll back to generation %"
+                       PRId64 " first, and do that again afterwards",
                        learner->generation_base + (int64_t)root,
                        learner->generation_base + (int64_t)root - 1);
 }

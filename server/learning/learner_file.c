@@ -64,18 +64,9 @@ static void fill_options(struct learner *learner, struct trainer_options *option
                          struct trainer_loss *loss)
 {
     const struct learn_config *config = &learner->config;
-    enum optimiser_kind kind = OPTIMISER_SGD;
 
     *options = trainer_options_default();
-    if (config->optimiser[0] != '\0')
-        optimiser_find(config->optimiser, &kind);
-    options->optimiser = optimiser_form_default(kind);
-    if (kind == OPTIMISER_MOMENTUM || kind == OPTIMISER_NESTEROV)
-        options->optimiser.momentum = config->momentum;
-    options->optimiser.clip_norm = config->clip_norm;
-    options->optimiser.l2 = config->l2;
-    options->optimiser.decay = config->decay;
-    options->optimiser.l1 = config->l1;
+    options->optimiser = learn_method_form(config);
     options->schedule = schedule_default(SCHEDULE_CONSTANT, config->learning_rate);
     options->learns = config->learns[0] != '\0' ? config->learns : NULL;
     options->frozen = config->frozen[0] != '\0' ? config->frozen : NULL;

@@ -182,18 +182,35 @@ static bool promote_all(struct learner *learner, struct problem *problem)
     return false;
 }
 
+static bool find(struct learner *learner, struct served_scan *ret, struct problem *problem)
+{
+    struct storage_fault fault = {0};
+
+    if (learner->journal == NULL ||
+        journal_lineage(learner->journal, 0, SIZE_MAX, scan, ret, &fault) == STORAGE_OK)
+        return true;
+    problem_from_fault(problem, &fault);
+    return false;
+}
+
+bool learner_gate_find(struct learner *learner, bool *ret_candidate, struct problem *problem)
+{
+    struct served_scan found = {0};
+
+    if (!find(learner, &found, problem))
+        return false;
+    *ret_candidate = learner->gate.policy != GATE_OPEN && found.changed > found.served;
+    return true;
+}
+
 bool learner_gate_open(struct learner *learner, struct problem *problem)
 {
     struct learner_gate *gate = &learner->gate;
     struct served_scan found = {0};
-    struct storage_fault fault = {0};
     bool good = true;
 
-    if (learner->journal != NULL &&
-        journal_lineage(learner->journal, 0, SIZE_MAX, scan, &found, &fault) != STORAGE_OK) {
-        problem_from_fault(problem, &fault);
+    if (!find(learner, &found, problem))
         return false;
-    }
     /* Without a journal recovery has seen to it that the state is one that has served. */
     gate->served = learner->journal != NULL ? found.served : learner->generation;
     gate->changed = found.changed;

@@ -44,7 +44,9 @@ struct learner_gate {
 /* --- learner_gate.c --- */
 void learner_gate_init(struct learner *learner);
 void learner_gate_finish(struct learner *learner);
-/* After recovery: publishes what served last, and stands ready. */
+/* After recovery: whether there is something that has been learnt and does not serve. */
+bool learner_gate_find(struct learner *learner, bool *ret_candidate, struct problem *problem);
+/* After that: publishes what served last, and stands ready. */
 bool learner_gate_open(struct learner *learner, struct problem *problem);
 /* The trainer's state serves, as that generation. */
 bool learner_publish_as(struct learner *learner, uint64_t generation, struct problem *problem);

@@ -52,6 +52,8 @@ void learner_latch(struct learner *learner, const struct storage_fault *fault)
 
 bool learner_open(struct learner *learner, struct problem *problem)
 {
+    const struct learn_config wanted = learner->config;
+
     weights_unref(model_entry_weights(learner->entry, &learner->generation_base));
     pace_begin(&learner->pace, learner->pace.pace);
     learner_watch_begin(learner);
@@ -61,7 +63,7 @@ bool learner_open(struct learner *learner, struct problem *problem)
         return false;
     if (learner_was_stored(learner) && !learner_store(learner, problem))
         return false;
-    if (!learner_gate_open(learner, problem))
+    if (!learner_method_apply(learner, &wanted, problem) || !learner_gate_open(learner, problem))
         return false;
     if (learner->stored)
         learner_note_newest(learner);

@@ -13,6 +13,7 @@
 #include "server/learning/checkpoint.h"
 #include "server/learning/journal.h"
 #include "server/learning/learner.h"
+#include "server/learning/learn_method.h"
 #include "server/learning/learner_gate.h"
 #include "server/learning/pace.h"
 #include "server/learning/recovery.h"
@@ -30,7 +31,7 @@ enum learner_state {
 
 struct learner {
     struct model_entry *entry;
-    struct learn_config config;
+    struct learn_config config;    /* the trainer's build as of what has been learnt, all else as asked for */
     char *state_path;
     const struct options *options;
     struct log *log;
@@ -40,8 +41,8 @@ struct learner {
     struct learn_job *first, **last;
     int n_queued;
     bool closing;
-    enum learner_state state;
     bool open;                     /* what was learnt before is published, or cannot be: `state` is final */
+    enum learner_state state;
     struct problem reason;         /* why not READY */
 
     /* The thread's own. */
@@ -171,6 +172,17 @@ enum storage_status learner_replay(struct learner *learner, const struct journal
 bool learner_adopt(struct learner *learner, struct learn_job *job, struct learner_update *update,
                    struct problem *problem);
 
+/* The trainer's state as the file of the next generation. */
+enum storage_status learner_write_trained(struct learner *learner, struct storage_fault *fault);
+
+/* learner_method.c */
+/* Before recovery: the trainer as it was when the journal's newest update was learnt. */
+enum storage_status learner_method_recover(struct learner *learner, struct journal *journal,
+                                           struct storage_fault *fault);
+/* After it: as `wanted`, if that can be. False: the change could not be made durable. */
+bool learner_method_apply(struct learner *learner, const struct learn_config *wanted,
+                          struct problem *problem);
+
 /* learner_back.c: the trainer as of another generation; after a failure, back to the newest (false). */
 enum storage_status learner_rebuild(struct learner *learner, const struct recovery_goal *goal,
                                     struct storage_fault *fault);
@@ -230,7 +242,8 @@ void learner_encode(const struct learn_job *job, double loss, const struct learn
                     int n_metrics, int64_t generation, int durable, struct text *text);
 
 /* learn_row.c: settings and examples of a row, and back. */
-char *learn_row_settings(const struct learn_job *job, double rate, int64_t micro_batch);
+char *learn_row_settings(const struct learn_job *job, const struct learn_config *config, double rate,
+                         int64_t micro_batch);
 
 /* What a step learns from: the job's own rows, then copies of earlier examples. */
 struct learn_batch {
@@ -258,6 +271,8 @@ struct learn_replay {
     int64_t rows;
     double rate;
     int64_t micro_batch;           /* 0: all at once */
+    bool told;                     /* the row says by what method: */
+    struct learn_config method;
     void *memory;
 };
 /* Space for `inputs` and `targets`, which are one list with types and shapes. False: too large, no memory. */

@@ -122,8 +122,15 @@ static bool recover_serves(void *self, const struct checkpoint *checkpoint)
     return strcmp(checkpoint->note.trainer, checkpoint_serves) == 0;
 }
 
+static enum storage_status recover_begin(void *self, struct journal *journal,
+                                         struct storage_fault *fault)
+{
+    return learner_method_recover(self, journal, fault);
+}
+
 struct recovery_trainer learner_recovery(struct learner *learner)
 {
     return (struct recovery_trainer){learner, recover_base, recover_load, recover_apply, recover_state,
-                                     learner->gate.policy != GATE_OPEN ? recover_serves : NULL};
+                                     learner->gate.policy != GATE_OPEN ? recover_serves : NULL,
+                                     recover_begin};
 }

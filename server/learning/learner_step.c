@@ -201,7 +201,8 @@ static bool compute(struct learner *learner, struct learner_update *update,
     struct learn_made made;
     int n_metrics = 0;
 
-    update->settings = learn_row_settings(job, rate, learner_micro_batch(learner));
+    update->settings =
+        learn_row_settings(job, &learner->config, rate, learner_micro_batch(learner));
     if (update->waits)
         update->settings = learner_gate_mark(update->settings, learner_holdout(learner));
     update->row.settings = update->settings;
@@ -262,14 +263,35 @@ void learner_update_finish(struct learner_update *update)
     free(update->ids);
 }
 
+/* The step of a row as it was taken, whatever the configuration says now. The guards have let it pass. */
+static enum engine_status step_again(struct learner *learner, const struct journal_row *row,
+                                     const struct learn_replay *replay,
+                                     struct trainer_result *result, struct engine_error *err)
+{
+    const struct trainer_batch batch = {replay->inputs, replay->targets, replay->rate};
+    const struct trainer_manner now = trainer_manner(learner->trainer);
+    const struct trainer_manner then = {
+        .optimiser = learn_method_form(replay->told ? &replay->method : &learner->config),
+        .seed = row->seed};
+    enum engine_status status = trainer_set_manner(learner->trainer, &then, err);
+
+    if (status != ENGINE_OK)
+        return status;
+    trainer_set_micro_batch(learner->trainer, replay->micro_batch);
+    status = trainer_step(learner->trainer, &batch, result, err);
+    trainer_set_micro_batch(learner->trainer, learner_micro_batch(learner));
+    trainer_set_manner(learner->trainer, &now, NULL);
+    return status;
+}
+
 enum storage_status learner_replay(struct learner *learner, const struct journal_row *row,
                                    struct storage_fault *fault)
 {
     struct trainer_result result = {0};
     struct engine_error err = {0};
     struct learn_replay replay;
-    struct trainer_batch batch;
     enum engine_status status;
+    const char *moved;
 
     if (row->kind != JOURNAL_FINETUNE && row->kind != JOURNAL_FEEDBACK)
         return STORAGE_OK; /* a mark, or a change that recovery itself follows */
@@ -286,10 +308,14 @@ enum storage_status learner_replay(struct learner *learner, const struct journal
                                  "the row has %d inputs and %d targets", replay.n_inputs,
                                  replay.n_targets);
     }
-    batch = (struct trainer_batch){replay.inputs, replay.targets, replay.rate};
-    trainer_set_micro_batch(learner->trainer, replay.micro_batch);
-    status = trainer_step(learner->trainer, &batch, &result, &err);
-    trainer_set_micro_batch(learner->trainer, learner_micro_batch(learner));
+    moved = replay.told ? learn_method_moved(&replay.method, &learner->config) : NULL;
+    if (moved != NULL) {
+        learn_replay_finish(&replay);
+        return storage_fault_set(fault, STORAGE_DAMAGED, journal_file, row->generation,
+                                 "it was learnt with another training.%s: put that back in config.json "
+                                 "and restart to go there", moved);
+    }
+    status = step_again(learner, row, &replay, &result, &err);
     if (status == ENGINE_OK && result.verdict == TRAINER_LEARNED)
         trainer_commit(learner->trainer);
     learn_replay_finish(&replay);

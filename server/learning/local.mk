@@ -20,6 +20,7 @@ server_libserver_a_SOURCES += \
 	server/learning/journal_schema.c \
 	server/learning/journal_verify.c \
 	server/learning/learn_config.c server/learning/learn_config.h \
+	server/learning/learn_method.c server/learning/learn_method.h \
 	server/learning/learn_row.c \
 	server/learning/learner.c server/learning/learner.h \
 	server/learning/learner_adopt.c \
@@ -35,6 +36,7 @@ server_libserver_a_SOURCES += \
 	server/learning/learner_layers.c \
 	server/learning/learner_list.c \
 	server/learning/learner_feedback.c \
+	server/learning/learner_method.c \
 	server/learning/learner_mix.c \
 	server/learning/learner_open.c \
 	server/learning/learner_private.h \

@@ -128,6 +128,8 @@ static void recover_open(struct work *work, struct replay *replay, size_t bytes_
         serve_files(replay->dir, &replay->base, bytes_max, replay->trainer, ret);
         return;
     }
+    if (status == STORAGE_OK && replay->trainer->begin != NULL)
+        status = replay->trainer->begin(replay->trainer->self, replay->journal, &fault);
     if (status == STORAGE_OK)
         status = history_collect(replay->journal, &replay->jumps, &fault);
     if (status == STORAGE_OK)

@@ -29,6 +29,9 @@ struct recovery_trainer {
     /* Where the journal is damaged: may this checkpoint be served? NULL: any may, and so may any state that
      * the rows still lead to. */
     bool (*serves)(void *self, const struct checkpoint *checkpoint);
+    /* The journal is open, nothing has been loaded yet: the trainer may look what the rows were learnt
+     * with. NULL: it need not. */
+    enum storage_status (*begin)(void *self, struct journal *journal, struct storage_fault *fault);
 };
 
 enum recovery_mode {
@@ -86,11 +89,11 @@ enum storage_status recovery_root(struct journal *journal, uint64_t *ret, struct
  * the only good one, nothing would be lost. With retention the ones in between stay, at most 16 or
  * so, so that going back within it begins near. What leads to generation `hold`, which is on the
  * way to the state now, stays as well, and so do the rows after it (UINT64_MAX: nothing to hold).
+ * Generation `serving` serves (UINT64_MAX: the newest): the first checkpoint from there on, which was
+ * written when it was promoted and is what serves should the journal be damaged, is not thinned out.
  * What training jobs came to stays while its row does, of the newest TRAINED_KEPT at least; so does
  * what leads to before it. */
 enum { TRAINED_KEPT = 8 };
- * Generation `serving` serves (UINT64_MAX: the newest): the first checkpoint from there on, which was
- * written when it was promoted and is what serves should the journal be damaged, is not thinned out.
 enum storage_status recovery_prune(const struct storage_dir *dir, struct journal *journal,
                                    uint64_t hold, uint64_t serving, int64_t now_ms,
                                    struct storage_fault *fault);

@@ -11,6 +11,7 @@ dist_check_SCRIPTS += \
 	%D%/test_jobs.py \
 	%D%/test_learning.py \
 	%D%/test_learning_around.py \
+	%D%/test_learning_config.py \
 	%D%/test_models.py \
 	%D%/test_promotion.py \
 	%D%/test_repair.py \

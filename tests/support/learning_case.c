@@ -115,7 +115,7 @@ static struct digest state(void *self)
 
 struct recovery_trainer toy_trainer(struct toy *toy)
 {
-    return (struct recovery_trainer){toy, load_base, load, apply, state, NULL};
+    return (struct recovery_trainer){toy, load_base, load, apply, state, NULL, NULL};
 }
 
 void toy_update_make(struct toy_update *update, uint64_t generation)

@@ -339,6 +339,42 @@ static void count_call(void *arg)
     ++*(int *)arg;
 }
 
+/* A step as another trainer's takes it: numbers of the optimiser, seed, guards. */
+START_TEST(manners)
+{
+    struct trainer_options options = adam_options(), other = adam_options();
+    struct trainer_manner own, manner;
+    struct trainer *made, *set;
+    struct engine_error err = {0};
+
+    set = make_trainer(&options, NULL);
+    other.optimiser.l2 = 0.125;
+    other.optimiser.clip_norm = 0.01;
+    other.seed = 99;
+    made = make_trainer(&other, NULL);
+    own = trainer_manner(set);
+    manner = (struct trainer_manner){.optimiser = other.optimiser, .seed = other.seed};
+    for (int step = 0; step < 4; step++) {
+        ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_OK);
+        take_step(set, (uint64_t)step);
+        ck_assert_int_eq(trainer_set_manner(set, &own, &err), ENGINE_OK);
+        take_step(made, (uint64_t)step);
+    }
+    ck_assert(same_state(made, set));
+    take_step(set, 4);
+    take_step(made, 4);
+    ck_assert(!same_state(made, set));
+    manner.optimiser.l2 = 2;
+    ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_BAD_INPUT);
+    err = (struct engine_error){0};
+    manner.optimiser = optimiser_form_default(OPTIMISER_SGD);
+    ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_BAD_INPUT);
+    ck_assert_msg(strstr(err.text, "not sgd") != NULL, "%s", err.text);
+    trainer_destroy(made);
+    trainer_destroy(set);
+}
+END_TEST
+
 /* What is between them changes nothing, and how a step is cut can be set for a step. */
 START_TEST(between_slices)
 {
@@ -556,6 +592,7 @@ Suite *make_suite(void)
     tcase_add_test(tc, same_bits_from_any_pool);
     tcase_add_test(tc, slices_add_up);
     tcase_add_test(tc, between_slices);
+    tcase_add_test(tc, manners);
     tcase_add_test(tc, publishes_what_it_learned);
     tcase_add_test(tc, adapters);
     tcase_add_test(tc, refuses_bad_batches);
