@@ -343,16 +343,14 @@ static void count_call(void *arg)
 START_TEST(manners)
 {
     struct trainer_options options = adam_options(), other = adam_options();
-    struct trainer_manner own, manner;
-    struct trainer *made, *set;
+    struct trainer *set = make_trainer(&options, NULL), *made;
+    struct trainer_manner own = trainer_manner(set), manner;
     struct engine_error err = {0};
 
-    set = make_trainer(&options, NULL);
     other.optimiser.l2 = 0.125;
     other.optimiser.clip_norm = 0.01;
     other.seed = 99;
     made = make_trainer(&other, NULL);
-    own = trainer_manner(set);
     manner = (struct trainer_manner){.optimiser = other.optimiser, .seed = other.seed};
     for (int step = 0; step < 4; step++) {
         ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_OK);
@@ -365,8 +363,7 @@ START_TEST(manners)
     take_step(made, 4);
     ck_assert(!same_state(made, set));
     manner.optimiser.l2 = 2;
-    ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_BAD_INPUT);
-    err = (struct engine_error){0};
+    ck_assert_int_eq(trainer_set_manner(set, &manner, NULL), ENGINE_BAD_INPUT);
     manner.optimiser = optimiser_form_default(OPTIMISER_SGD);
     ck_assert_int_eq(trainer_set_manner(set, &manner, &err), ENGINE_BAD_INPUT);
     ck_assert_msg(strstr(err.text, "not sgd") != NULL, "%s", err.text);
