@@ -75,8 +75,13 @@ static bool prepare(struct learner *learner, uint64_t generation, struct problem
     if (learner->gate.next != NULL)
         learner_copy_state(learner->trainer, learner->gate.serving, problem);
     if (generation != learner->generation &&
-        learner_rebuild(learner, &back, &fault) != STORAGE_OK)
-        return learner_give_up(learner, &fault, problem);
+        learner_rebuild(learner, &back, &fault) != STORAGE_OK) {
+        /* Neither trainer stands where it should. */
+        problem_from_fault(problem, &fault);
+        learner->ahead = true;
+        learner_latch(learner, &fault);
+        return false;
+    }
     return problem->status == 0;
 }
 
