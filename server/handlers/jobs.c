@@ -142,7 +142,8 @@ void handle_job_promote(struct exchange *exchange, struct services *services, co
     struct problem problem = {0};
 
     if (exchange_header(exchange, "If-Match") != NULL) {
-        problem_set(&problem, 400, "bad_header", "If-Match and job: a job is adopted whatever the generation");
+        problem_set(&problem, 400, "bad_header",
+                    "If-Match and job: a job is adopted whatever the generation");
         exchange_reply_problem(exchange, &problem);
         return;
     }
