@@ -65,6 +65,7 @@ class AccessLog(unittest.TestCase):
             service.call("POST", "/finetune", "{", X_Request_Id="r5")
             service.predict(IMAGES[:1])
             self.assertTrue(wait_until(lambda: len(lines_of(service, update="finetune")) == 4))
+            self.assertTrue(wait_until(lambda: lines_of(service, path="/v2/models/digits/infer")))
             line, = lines_of(service, id="r1")
             self.assertEqual((line["model"], line["version"], line["update"], line["verdict"]),
                              ("digits", "1", "finetune", "learned"))
