@@ -249,8 +249,10 @@ bool handle_dataset_evaluate(struct exchange *exchange, struct services *service
     }
     model_entry_unref(entry);
     if (ok) {
-        exchange_defer(exchange);
-        if (evaluations_submit(services->evaluations, &request->call, &problem))
+        ok = evaluation_check(&request->call.request, &problem);
+        if (ok)
+            exchange_defer(exchange);
+        if (ok && evaluations_submit(services->evaluations, &request->call, &problem))
             return true;
         job_request_finish(&request->call.request);
     }

@@ -29,6 +29,27 @@ struct evaluations {
     struct job *now;               /* whom the thread asks the learner for; NULL: idle */
 };
 
+bool evaluation_check(const struct job_request *request, struct problem *problem)
+{
+    static const char *const taken[] = {"batch_size", "class_weights", "delimiter", "huber_delta",
+                                        "ignore_index", "inputs", "label_smoothing", "loss",
+                                        "skip_missing", "target", "threads"};
+    enum { N_TAKEN = sizeof(taken) / sizeof(taken[0]) };
+    const char *name;
+    json_t *value;
+
+    json_object_foreach (request->parameters, name, value) {
+        int i = 0;
+
+        while (i < N_TAKEN && strcmp(taken[i], name) != 0)
+            i++;
+        if (i == N_TAKEN)
+            return problem_set(problem, 400, "bad_request",
+                               "parameters.%.64s: means nothing to an evaluation", name);
+    }
+    return true;
+}
+
 static void encode(const struct job *job, const struct train_session *session,
                    const struct train_verdict *verdict, int64_t generation, struct text *body)
 {

@@ -19,6 +19,8 @@ struct evaluation_call {
     void (*finished)(struct evaluation_call *call, struct text *body, const struct problem *problem);
 };
 
+/* What a request may say of an evaluation; 400 names what would mean nothing to it. Any thread. */
+bool evaluation_check(const struct job_request *request, struct problem *problem);
 /* Borrows its arguments. The thread starts with the first call. NULL when out of memory. */
 struct evaluations *evaluations_create(const struct job_world *world, struct dataset_store *datasets);
 /* Answers what waits, and ends the thread. Takes NULL. */

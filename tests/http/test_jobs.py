@@ -429,6 +429,11 @@ class Jobs(unittest.TestCase):
             status, body, _ = service.call("POST", "/v2/models/net/evaluate",
                                            {"dataset": "digits", "parameters": {"target": "nose"}})
             self.assertEqual(status, 400, body)
+            for parameters, expected in (({"epochs": 3}, 400), ({"promote": True}, 400),
+                                         ({"loss": "ce", "batch_size": 100, "threads": 2}, 200)):
+                status, body, _ = service.call("POST", "/v2/models/net/evaluate",
+                                               {"dataset": "digits", "parameters": parameters})
+                self.assertEqual(status, expected, body)
 
     def test_held(self):
         """What is worse than what serves is not adopted, but can be by hand; promote false waits for that."""
