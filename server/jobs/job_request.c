@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMETERS_MAX = 64, EPOCHS_MAX = 1000000, TRIALS_MAX = 1000 };
+enum { REQUEST_BYTES_MAX = 1 << 20, PARAMETERS_MAX = 64, EPOCHS_MAX = 1000000, TRIALS_MAX = 1000 };
 
 static const double CHECKPOINT_S = 10.0, CHECKPOINT_S_LEAST = 0.01, CHECKPOINT_S_MOST = 86400.0;
 
@@ -287,6 +287,9 @@ bool job_request_decode(const char *body, size_t bytes, struct job_request *ret,
     bool good;
 
     *ret = (struct job_request){.promote = true, .gate = true, .checkpoint_s = CHECKPOINT_S};
+    if (bytes > REQUEST_BYTES_MAX)
+        return problem_set(problem, 413, "too_large", "the body has %zu bytes, expected at most %d", bytes,
+                           REQUEST_BYTES_MAX);
     train_options_init(&ret->options);
     ret->root = json_loadb(body, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(ret->root)) {

@@ -204,6 +204,7 @@ class Jobs(unittest.TestCase):
             for body, expected in (({}, 400), ({"dataset": 3}, 400), ({"dataset": "digits", "more": 1}, 400),
                                    ({"dataset": "nothing"}, 404), ([], 400)):
                 self.assertEqual(service.call("POST", "/v2/models/net/train", body)[0], expected, body)
+            self.assertEqual(service.call("POST", "/v2/models/net/train", {"dataset": "x" * (1 << 20)})[0], 413)
             self.assertEqual(service.call("POST", "/v2/models/other/train", {"dataset": "digits"})[0], 404)
             self.assertEqual(service.call("GET", "/v2/jobs")[1], {"jobs": []})
             self.assertEqual(service.call("GET", "/v2/jobs?state=odd")[0], 400)
