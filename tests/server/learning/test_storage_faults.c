@@ -2,8 +2,8 @@
  * Every file-system call of a fixed life of a learning model fails once, and from there on, in
  * every way a disk and a kernel have: killed before it, power cut before it, EIO, ENOSPC, EINTR,
  * half of a read or write, a sync whose data is lost. The life: updates alone and in groups,
- * checkpoints with pruning, the log folded in, an erasure, a training job's outcome. It begins with
- * a recovery, so that recovery's calls fail as well, from nothing and from what a crash left. After
+ * checkpoints with pruning, the log folded in, an erasure, a training job's outcome, a promotion and a
+ * candidate that is quarantined. It begins with a recovery, so that recovery's calls fail as well, from nothing and from what a crash left. After
  * the fault: no acknowledged update lost, none twice, no half one, weights equal to those of an
  * uninterrupted life, and nothing taken back that a recovery has shown. */
 #include "config.h"
@@ -23,14 +23,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_MAX = 1 << 20, LAST = 17, ERASURE = 11, JOB = 12,
-       ADOPTION = 15, VIOLATION = 2, PATH_BYTES = 96 };
+enum { READ_MAX = 1 << 20, LAST = 24, ERASURE = 11, JOB = 12, ADOPTION = 15, PROMOTION = 19,
+       QUARANTINE = 23, VIOLATION = 2, PATH_BYTES = 96 };
 
 static const char erased_id[] = "p7-0";
 
 /* ---- the life ---- */
 
-enum act { UPDATE, GROUP, CHECKPOINT, TIDY, ERASE, ADOPT };
+enum act { UPDATE, GROUP, CHECKPOINT, TIDY, ERASE, ADOPT, MARK, BACK };
 
 static const struct {
     enum act act;
@@ -39,7 +39,8 @@ static const struct {
     {UPDATE, 1}, {UPDATE, 2},     {GROUP, 5},  {CHECKPOINT, 5}, {UPDATE, 6},  {CHECKPOINT, 6},
     {TIDY, 6},   {UPDATE, 7},     {UPDATE, 8}, {CHECKPOINT, 8}, {GROUP, 10},  {ERASE, ERASURE},
     {TIDY, ERASURE}, {CHECKPOINT, ERASURE}, {UPDATE, JOB}, {CHECKPOINT, JOB}, {GROUP, 14},
-    {ADOPT, ADOPTION}, {UPDATE, 16}, {CHECKPOINT, 16}, {UPDATE, LAST},
+    {ADOPT, ADOPTION}, {UPDATE, 16}, {CHECKPOINT, 16}, {UPDATE, 17}, {UPDATE, 18},
+    {MARK, PROMOTION}, {GROUP, 22}, {CHECKPOINT, 22}, {BACK, QUARANTINE}, {UPDATE, LAST},
 };
 
 static struct digest oracle[LAST + 1];
@@ -48,7 +49,7 @@ static struct digest oracle[LAST + 1];
 static void make_oracle(void)
 {
     struct toy_update update;
-    struct toy toy;
+    struct toy toy, promoted = {0};
 
     toy_init(&toy);
     oracle[0] = toy_state(&toy);
@@ -66,6 +67,10 @@ static void make_oracle(void)
                 toy_update_make(&update, h);
                 toy_apply(&toy, &update.row);
             }
+        } else if (g == PROMOTION) {
+            promoted = toy;
+        } else if (g == QUARANTINE) {
+            toy = promoted;
         } else {
             toy_update_make(&update, g);
             toy_apply(&toy, &update.row);
@@ -179,6 +184,50 @@ static bool adopt(struct body *body)
     return journal_state(body->journal, NULL) == STORAGE_OK ? false : stop_latched(body);
 }
 
+static bool append_row(struct body *body, const struct journal_row *row)
+{
+    if (journal_append(body->journal, row, 1, NULL) != STORAGE_OK)
+        return stop_latched(body);
+    tell(body, row->generation);
+    return true;
+}
+
+/* What has been learnt until then serves. */
+static bool promote(struct body *body)
+{
+    const struct journal_row row = {.generation = PROMOTION, .kind = JOURNAL_PROMOTE, .settings = "{}",
+                                    .first = PROMOTION - 1, .state = toy_state(&body->toy)};
+
+    return journal_last(body->journal) >= PROMOTION || append_row(body, &row);
+}
+
+/* What has been learnt since does not: back to what was promoted. */
+static bool quarantine(struct body *body)
+{
+    struct recovery_trainer trainer = toy_trainer(&body->toy);
+    struct recovery_goal goal = {.to = PROMOTION - 1};
+    struct journal_row row = {.generation = QUARANTINE, .kind = JOURNAL_ROLLBACK,
+                              .settings = "{\"quarantine\":{}}", .first = PROMOTION - 1};
+
+    if (journal_last(body->journal) >= QUARANTINE)
+        return true;
+    if (recovery_rebuild(&body->dir, body->journal, READ_MAX, &trainer, &goal, NULL) != STORAGE_OK)
+        return false;
+    row.state = toy_state(&body->toy);
+    if (!digest_equal(&row.state, &oracle[PROMOTION]))
+        body->broken = "what was promoted is another";
+    return append_row(body, &row);
+}
+
+/* With what serves held, while that is not the newest. */
+static enum storage_status prune(struct body *body)
+{
+    uint64_t last = journal_last(body->journal);
+    uint64_t serving = last >= PROMOTION && last < QUARANTINE ? PROMOTION - 1 : UINT64_MAX;
+
+    return recovery_prune(&body->dir, body->journal, serving, serving, 0, NULL);
+}
+
 /* Lives from where the journal stands to the end; false when a fault has stopped it. */
 static bool live(struct body *body)
 {
@@ -192,12 +241,16 @@ static bool live(struct body *body)
             goes_on = erase(body);
         else if (life[i].act == ADOPT)
             goes_on = adopt(body);
+        else if (life[i].act == MARK)
+            goes_on = promote(body);
+        else if (life[i].act == BACK)
+            goes_on = quarantine(body);
         else if (last == life[i].to && life[i].act == TIDY)
             goes_on = journal_tidy(body->journal, true, NULL) == STORAGE_OK;
         /* A checkpoint that fails costs nothing; its pruning may latch, which the next append says. */
         else if (last == life[i].to && toy_checkpoint(&body->dir, body->journal, &body->toy, NULL) ==
                                            STORAGE_OK)
-            recovery_prune(&body->dir, body->journal, UINT64_MAX, UINT64_MAX, 0, NULL);
+            prune(body);
         if (!goes_on)
             return false;
     }
@@ -375,9 +428,13 @@ static void make_start(char start[PATH_BYTES], uint64_t generation)
             ck_assert(erase(&body));
         else if (life[i].act == ADOPT)
             ck_assert(adopt(&body));
+        else if (life[i].act == MARK)
+            ck_assert(promote(&body));
+        else if (life[i].act == BACK)
+            ck_assert(quarantine(&body));
         else if (life[i].act == CHECKPOINT) {
             ASSERT_OK(toy_checkpoint(&body.dir, body.journal, &body.toy, err));
-            ASSERT_OK(recovery_prune(&body.dir, body.journal, UINT64_MAX, UINT64_MAX, 0, err));
+            ck_assert_int_eq(prune(&body), STORAGE_OK);
         }
     }
     learning_directory_copy(open_root, start);
