@@ -2,10 +2,11 @@
  * Every file-system call of a fixed life of a learning model fails once, and from there on, in
  * every way a disk and a kernel have: killed before it, power cut before it, EIO, ENOSPC, EINTR,
  * half of a read or write, a sync whose data is lost. The life: updates alone and in groups,
- * checkpoints with pruning, the log folded in, an erasure, a training job's outcome, a promotion and a
- * candidate that is quarantined. It begins with a recovery, so that recovery's calls fail as well, from nothing and from what a crash left. After
- * the fault: no acknowledged update lost, none twice, no half one, weights equal to those of an
- * uninterrupted life, and nothing taken back that a recovery has shown. */
+ * checkpoints with pruning, the log folded in, an erasure, a training job's outcome, a promotion and
+ * a candidate that is quarantined. It begins with a recovery, so that recovery's calls fail as well,
+ * from nothing and from what a crash left. After the fault: no acknowledged update lost, none twice,
+ * no half one, weights equal to those of an uninterrupted life, and nothing taken back that a
+ * recovery has shown. */
 #include "config.h"
 
 #include "server/learning/recovery.h"
