@@ -14,7 +14,8 @@
 enum { LEARN_NAME_MAX = 31, LEARN_PATTERN_MAX = 511 };
 
 /* X(kind, field, least, most, default, meaning): kinds BOOL, INT, REAL, NAME, PATTERN. The keys of the file,
- * this struct, the defaults and the documentation are this list. Zero turns a guard or regulariser off. */
+ * this struct, the defaults and the documentation are this list. Zero turns a guard or regulariser off.
+ * What an update's bits depend on must be in its row, too: LEARN_METHOD_MAP of learn_method.c. */
 #define LEARN_CONFIG_MAP(X) \
     X(BOOL, enabled, 0, 1, 1, "false refuses every update") \
     X(NAME, loss, 0, 0, 0, "mse, mae, huber, bce, ce; by the model's head if not said") \
