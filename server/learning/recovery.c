@@ -423,10 +423,23 @@ static enum storage_status keep_trained(struct replay *replay, const struct hist
     return status;
 }
 
+/* A rewind that is kept left out rows up to `floor`: without them nobody could tell its path from that of
+ * the floor itself. */
+static bool cuts_rewind(const struct history_jumps *jumps, uint64_t floor)
+{
+    for (size_t i = 0; i < jumps->n; i++) {
+        const struct history_jump *jump = &jumps->items[i];
+
+        if (jump->kind == JOURNAL_REWIND && jump->first <= floor && jump->generation > floor)
+            return true;
+    }
+    return false;
+}
+
 /* The newest of them that retention and the rule of two leave to be the floor: rows after it can be gone
  * back to from there. Older ones are removed, and when there are many, every other one in between.
  * 0: none may be yet. */
-static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint64_t retained,
+static enum storage_status keep_from_anchor(const struct replay *replay, uint64_t retained,
                                             uint64_t serving, const uint64_t *usable, size_t n,
                                             uint64_t *ret_anchor,
                                             struct storage_fault *fault)
@@ -435,14 +448,15 @@ static enum storage_status keep_from_anchor(const struct storage_dir *dir, uint6
     enum storage_status status = STORAGE_OK;
     size_t anchor = CHECKPOINT_KEPT - 1;
 
-    while (anchor < n && usable[anchor] > retained)
+    while (anchor < n &&
+           (usable[anchor] > retained || cuts_rewind(&replay->jumps, usable[anchor])))
         anchor++;
     *ret_anchor = anchor < n ? usable[anchor] : 0;
     for (size_t i = CHECKPOINT_KEPT; status == STORAGE_OK && i < n; i++) {
         bool serves = usable[i] >= serving && (i + 1 == n || usable[i + 1] < serving);
 
         if (i > anchor || (i < anchor && n > MANY && i % 2 == 1 && !serves))
-            status = checkpoint_remove(dir, usable[i], fault);
+            status = checkpoint_remove(replay->dir, usable[i], fault);
     }
     return status;
 }
@@ -464,7 +478,7 @@ enum storage_status recovery_prune(const struct storage_dir *dir, struct journal
     if (status == STORAGE_OK)
         status = journal_prunable(journal, now_ms, &retained, fault);
     if (status == STORAGE_OK)
-        status = keep_from_anchor(dir, retained < hold ? retained : hold, serving, usable.now,
+        status = keep_from_anchor(&replay, retained < hold ? retained : hold, serving, usable.now,
                                   usable.n, &anchor, fault);
     /* Before the floor to come nothing can be gone back to. */
     for (size_t i = 0; status == STORAGE_OK && i < usable.n_earlier; i++)

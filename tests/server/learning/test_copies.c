@@ -209,11 +209,9 @@ static void begin_life(void)
     memset(&life, 0, sizeof(life));
 }
 
-START_TEST(random_lives)
+static void live(uint64_t seed, int rounds)
 {
-    uint64_t seed = test_seed();
-
-    for (int round = 0; round < 40 * test_scale(); round++) {
+    for (int round = 0; round < rounds; round++) {
         teardown();
         setup();
         begin_life();
@@ -245,6 +243,18 @@ START_TEST(random_lives)
         assert_ready(LIFE_MAX);
         assert_life("the end");
     }
+}
+
+START_TEST(random_lives)
+{
+    live(test_seed(), 40 * test_scale());
+}
+END_TEST
+
+/* Pruning left a rewind whose range began below the floor, and its checkpoint was taken for the floor's. */
+START_TEST(a_life_that_went_wrong)
+{
+    live(1795374483, 5);
 }
 END_TEST
 
@@ -334,6 +344,7 @@ Suite *make_suite(void)
     tcase_set_timeout(tc, 300 * test_scale());
     tcase_add_test(tc, names);
     tcase_add_test(tc, families);
+    tcase_add_test(tc, a_life_that_went_wrong);
     tcase_add_test(tc, random_lives);
     suite_add_tcase(suite, tc);
     return suite;
