@@ -54,7 +54,7 @@ def text(args, folder):
     gpt.WINDOW, gpt.WIDTH, gpt.HEADS, gpt.LAYERS = 64, 64, 4, 2
     steps, batch, rate = max(LAST, round(STEPS * args.scale)), 16, 0.002
     torch.manual_seed(1)
-    torch.set_num_threads(args.threads)
+    peers.torch_threads(args.threads)
     module = gpt.Gpt()
     with torch.no_grad():   # equal tensors would become one in the file, and learn as one
         for parameter in module.parameters():

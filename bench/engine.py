@@ -128,7 +128,7 @@ class Torch:
         return joined([part.numpy() for part in (result if isinstance(result, tuple) else (result,))])
 
     def time(self, seconds):
-        self.torch.set_num_threads(self.threads)
+        peers.torch_threads(self.threads)
         return median_run(self.run, seconds)
 
 
@@ -166,7 +166,7 @@ def measure(args, contenders):
 def run_model(args, name, threads, folder):
     import networks
     import torch
-    torch.set_num_threads(threads)
+    peers.torch_threads(threads)
     model = networks.export(name, args.build)
     contenders = {"inferd": Inferd(args.build, model, threads, folder)}
     if "ort" in args.peers:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The peers of the benches, installed into a virtual environment beneath the build folder for the bench alone."""
+import ctypes
 import os
 import pathlib
 import subprocess
@@ -21,3 +22,16 @@ def enter_venv(build):
         (home / "ready").touch()
     os.execv(python, [str(python), *sys.argv])
 
+
+
+def torch_threads(count):
+    """PyTorch's threads, and those of the OpenBLAS beneath Debian's: it has its own, which PyTorch does not set, so that
+    "one thread" was seen to multiply matrices on two."""
+    import torch
+    torch.set_num_threads(count)
+    with open("/proc/self/maps") as maps:
+        paths = {line.split()[-1] for line in maps if "openblas" in line and ".so" in line}
+    for path in paths:
+        library = ctypes.CDLL(path)
+        if hasattr(library, "openblas_set_num_threads"):
+            library.openblas_set_num_threads(count)

@@ -96,7 +96,7 @@ class Torch:
         return loss.item()
 
     def time(self, seconds):
-        self.torch.set_num_threads(self.threads)
+        peers.torch_threads(self.threads)
         samples, end = [], time.perf_counter() + seconds
         before = time.perf_counter()
         while len(samples) < 3 or before < end:
@@ -209,7 +209,7 @@ def export(module, name, inputs, folder):
 
 def run_case(args, name, optimiser, batch, threads, folder):
     import torch
-    torch.set_num_threads(threads)
+    peers.torch_threads(threads)
     loss, usual = MODELS[name]
     batch = batch or usual
     module = seeded(name)
