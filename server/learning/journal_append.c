@@ -155,7 +155,7 @@ static int add_examples(struct journal *journal, const struct journal_row *row,
         bind_bytes(statement, EXAMPLE_INPUTS + 1, example->inputs, example->inputs_bytes);
         bind_bytes(statement, EXAMPLE_TARGETS + 1, example->targets, example->targets_bytes);
         bind_digest(statement, EXAMPLE_DIGEST + 1, &digest);
-        result = journal_run(statement);
+        result = database_run(statement);
     }
     return result;
 }
@@ -173,7 +173,7 @@ static int add_reply(struct journal *journal, const struct journal_row *row, con
     sqlite3_bind_int64(statement, REPLY_TIME + 1, row->time_ms);
     bind_bytes(statement, REPLY_ANSWER + 1, row->answer, row->answer_bytes);
     bind_digest(statement, REPLY_DIGEST + 1, &digest);
-    return journal_run(statement);
+    return database_run(statement);
 }
 
 int journal_add_row(struct journal *journal, const struct journal_row *row, struct digest *chain)
@@ -199,7 +199,7 @@ int journal_add_row(struct journal *journal, const struct journal_row *row, stru
     bind_text(statement, STEP_KEY + 1, row->key);
     bind_digest(statement, STEP_STATE + 1, &row->state);
     bind_digest(statement, STEP_CHAIN + 1, chain);
-    result = journal_run(statement);
+    result = database_run(statement);
     if (result == SQLITE_OK && row->key != NULL)
         result = add_reply(journal, row, row->key, &row->body);
     if (result == SQLITE_OK && row->also_key != NULL)
@@ -250,11 +250,11 @@ enum storage_status journal_append(struct journal *journal, const struct journal
         status = journal_check_rows(journal, rows, n_rows, fault);
     if (status != STORAGE_OK || n_rows == 0)
         return status;
-    result = journal_run(journal->writes[JOURNAL_WRITE_BEGIN]);
+    result = database_run(journal->writes[JOURNAL_WRITE_BEGIN]);
     for (size_t i = 0; result == SQLITE_OK && i < n_rows; i++)
         result = journal_add_row(journal, &rows[i], &chain);
     if (result == SQLITE_OK)
-        result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);
+        result = database_run(journal->writes[JOURNAL_WRITE_COMMIT]);
     if (result != SQLITE_OK)
         return journal_give_up(journal, "append", fault);
     journal_grown(journal, journal_cost(rows, n_rows));

@@ -25,7 +25,7 @@ static enum storage_status retained(struct journal *journal, uint64_t generation
         pthread_mutex_lock(&journal->lock);
         sqlite3_bind_int64(statement, 1, INT64_MAX);
         sqlite3_bind_int64(statement, 2, now_ms - options->age_min_ms);
-        result = journal_number(statement, &young);
+        result = database_number(statement, &young);
         pthread_mutex_unlock(&journal->lock);
         if (result != SQLITE_ROW)
             return journal_fault(journal->reader, "find its young rows", fault);
@@ -45,7 +45,7 @@ enum storage_status journal_prunable(struct journal *journal, int64_t now_ms, ui
 static int run_with(sqlite3_stmt *statement, int64_t number)
 {
     sqlite3_bind_int64(statement, 1, number);
-    return journal_run(statement);
+    return database_run(statement);
 }
 
 static int raise_floor(struct journal *journal, uint64_t floor, const struct digest *chain)
@@ -57,7 +57,7 @@ static int raise_floor(struct journal *journal, uint64_t floor, const struct dig
     sqlite3_bind_int64(statement, 1, (int64_t)floor);
     sqlite3_bind_blob(statement, 2, chain->bytes, DIGEST_BYTES, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 3, digest.bytes, DIGEST_BYTES, SQLITE_STATIC);
-    result = journal_run(statement);
+    result = database_run(statement);
     if (result == SQLITE_OK)
         result = run_with(journal->writes[JOURNAL_WRITE_FORGET_STEPS], (int64_t)floor);
     if (result == SQLITE_OK)
@@ -85,14 +85,14 @@ enum storage_status journal_prune(struct journal *journal, uint64_t generation, 
     pthread_mutex_unlock(&journal->lock);
     if (status != STORAGE_OK)
         return status;
-    result = journal_run(journal->writes[JOURNAL_WRITE_BEGIN]);
+    result = database_run(journal->writes[JOURNAL_WRITE_BEGIN]);
     if (result == SQLITE_OK && generation > floor)
         result = raise_floor(journal, generation, &chain);
     if (result == SQLITE_OK)
         result = run_with(journal->writes[JOURNAL_WRITE_FORGET_REPLIES],
                           now_ms - journal->options.key_age_min_ms);
     if (result == SQLITE_OK)
-        result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);
+        result = database_run(journal->writes[JOURNAL_WRITE_COMMIT]);
     if (result != SQLITE_OK)
         return journal_give_up(journal, "prune", fault);
     pthread_mutex_lock(&journal->lock);
@@ -181,13 +181,13 @@ enum storage_status journal_erase(struct journal *journal, const char *const *id
         status = find_all(journal, ids, n_ids, row, fault);
     if (status != STORAGE_OK)
         return status;
-    result = journal_run(journal->writes[JOURNAL_WRITE_BEGIN]);
+    result = database_run(journal->writes[JOURNAL_WRITE_BEGIN]);
     for (size_t i = 0; result == SQLITE_OK && i < n_ids; i++)
         result = erase_one(journal, ids[i]);
     if (result == SQLITE_OK)
         result = journal_add_row(journal, row, &chain);
     if (result == SQLITE_OK)
-        result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);
+        result = database_run(journal->writes[JOURNAL_WRITE_COMMIT]);
     if (result != SQLITE_OK)
         return journal_give_up(journal, "erase", fault);
     journal_grown(journal, journal_cost(row, 1));

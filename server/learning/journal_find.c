@@ -94,10 +94,10 @@ static enum storage_status find_place(struct journal *journal, const char *id, i
     int result;
 
     sqlite3_bind_text(by_id, 1, id, -1, SQLITE_STATIC);
-    result = journal_number(by_id, ret_place);
+    result = database_number(by_id, ret_place);
     if (result == SQLITE_DONE && journal_parse_place(id, &place)) {
         sqlite3_bind_int64(by_place, 1, place);
-        result = journal_number(by_place, ret_place);
+        result = database_number(by_place, ret_place);
     }
     if (result == SQLITE_DONE)
         return storage_fault_set(fault, STORAGE_NOT_FOUND, NULL, 0, "there is no example '%.128s'",
@@ -130,7 +130,7 @@ static int count_of(struct journal *journal, enum journal_read what, uint64_t ge
 
     sqlite3_bind_int64(statement, 1, journal_place(generation, 0));
     sqlite3_bind_int64(statement, 2, journal_place(generation + 1, 0));
-    return journal_number(statement, ret);
+    return database_number(statement, ret);
 }
 
 /* Calls `visit` for the rows of a bound statement. */

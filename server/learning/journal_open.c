@@ -29,56 +29,7 @@ const char *journal_kind_name(enum journal_kind kind)
 
 enum storage_status journal_fault(sqlite3 *db, const char *action, struct storage_fault *fault)
 {
-    int code = sqlite3_extended_errcode(db);
-    enum storage_status status = STORAGE_IO;
-
-    switch (code & 0xff) {
-    case SQLITE_FULL:
-        status = STORAGE_NO_SPACE;
-        break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_SCHEMA:
-    case SQLITE_ERROR:
-        status = STORAGE_DAMAGED;
-        break;
-    case SQLITE_NOMEM:
-        status = STORAGE_NO_MEMORY;
-        break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        status = STORAGE_BUSY;
-        break;
-    case SQLITE_CONSTRAINT:
-        status = STORAGE_CONFLICT;
-        break;
-    default:
-        break;
-    }
-    return storage_fault_set(fault, status, journal_file, 0, "%s: cannot %s: %s (SQLite %d, %s)",
-                             journal_file, action, sqlite3_errmsg(db), code,
-                             strerror(sqlite3_system_errno(db)));
-}
-
-int journal_run(sqlite3_stmt *statement)
-{
-    int result = sqlite3_step(statement);
-
-    /* The reset's own result repeats the step's. */
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return result == SQLITE_DONE || result == SQLITE_ROW ? SQLITE_OK : result;
-}
-
-int journal_number(sqlite3_stmt *statement, int64_t *ret)
-{
-    int result = sqlite3_step(statement);
-
-    if (result == SQLITE_ROW)
-        *ret = sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return result;
+    return database_fault(db, journal_file, action, fault);
 }
 
 enum storage_status journal_latch(struct journal *journal, const struct storage_fault *fault)
@@ -144,36 +95,16 @@ static bool configured(sqlite3 *db)
 static enum storage_status connect(const struct storage_dir *dir, sqlite3 **ret,
                                    struct storage_fault *fault)
 {
-    size_t size = strlen(dir->path) + sizeof(journal_file) + 1;
-    char *path = malloc(size);
-    enum storage_status status = STORAGE_OK;
-    int result;
+    int result = database_open(dir, journal_file, SQLITE_OPEN_READWRITE, ret);
 
-    if (path == NULL)
-        return storage_fault_set(fault, STORAGE_NO_MEMORY, journal_file, 0, "out of memory");
-    snprintf(path, size, "%s/%s", dir->path, journal_file);
-    result = sqlite3_open_v2(path, ret,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
-    free(path);
     if (*ret == NULL)
         return storage_fault_set(fault, STORAGE_NO_MEMORY, journal_file, 0, "out of memory");
     if (result != SQLITE_OK || configure(*ret) != SQLITE_OK)
-        status = journal_fault(*ret, "open it", fault);
-    else if (!configured(*ret))
-        status = storage_fault_set(fault, STORAGE_IO, journal_file, 0,
-                                   "%s: SQLite refuses WAL or its settings on this file system",
-                                   journal_file);
-    return status;
-}
-
-static enum storage_status prepare(sqlite3 *db, const char *const *sql, int n,
-                                   sqlite3_stmt **statements, struct storage_fault *fault)
-{
-    for (int i = 0; i < n; i++)
-        if (sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL) !=
-            SQLITE_OK)
-            return journal_fault(db, "prepare its statements", fault);
+        return journal_fault(*ret, "open it", fault);
+    if (!configured(*ret))
+        return storage_fault_set(fault, STORAGE_IO, journal_file, 0,
+                                 "%s: SQLite refuses WAL or its settings on this file system",
+                                 journal_file);
     return STORAGE_OK;
 }
 
@@ -186,9 +117,11 @@ static enum storage_status prepare_all(struct journal *journal, struct storage_f
     enum storage_status status = connect(journal->dir, &journal->reader, fault);
 
     if (status == STORAGE_OK)
-        status = prepare(journal->db, writes, JOURNAL_WRITES, journal->writes, fault);
+        status = database_prepare(journal->db, journal_file, writes, JOURNAL_WRITES, journal->writes,
+                                  fault);
     if (status == STORAGE_OK)
-        status = prepare(journal->reader, reads, JOURNAL_READS, journal->reads, fault);
+        status = database_prepare(journal->reader, journal_file, reads, JOURNAL_READS,
+                                  journal->reads, fault);
     return status;
 }
 

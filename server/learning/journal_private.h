@@ -3,11 +3,11 @@
 #ifndef SERVER_LEARNING_JOURNAL_PRIVATE_H
 #define SERVER_LEARNING_JOURNAL_PRIVATE_H
 
+#include "server/learning/database.h"
 #include "server/learning/head.h"
 #include "server/learning/journal.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 
 enum {
@@ -86,10 +86,6 @@ struct journal {
 /* journal_open.c */
 /* What a SQLite error means; names the database. */
 enum storage_status journal_fault(sqlite3 *db, const char *action, struct storage_fault *fault);
-/* A statement that returns no row: bound before, reset after. The SQLite result. */
-int journal_run(sqlite3_stmt *statement);
-/* "SELECT ..." with one number as its answer. */
-int journal_number(sqlite3_stmt *statement, int64_t *ret);
 /* No change is accepted after this; returns the status of `fault`, which it keeps. */
 enum storage_status journal_latch(struct journal *journal, const struct storage_fault *fault);
 

@@ -33,7 +33,7 @@ static enum storage_status used_bytes(struct journal *journal, uint64_t *ret,
     int result;
 
     pthread_mutex_lock(&journal->lock);
-    result = journal_number(journal->reads[JOURNAL_READ_PAGES], &pages);
+    result = database_number(journal->reads[JOURNAL_READ_PAGES], &pages);
     *ret = (uint64_t)pages * PAGE_BYTES;
     if (result == SQLITE_ROW)
         journal->used_most = *ret;

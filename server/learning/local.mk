@@ -2,6 +2,7 @@
 server_libserver_a_SOURCES += \
 	server/learning/checkpoint.c server/learning/checkpoint.h \
 	server/learning/checkpoint_files.c \
+	server/learning/database.c server/learning/database.h \
 	server/learning/dataset_describe.c server/learning/dataset_describe.h \
 	server/learning/dataset_store.c server/learning/dataset_store.h \
 	server/learning/digest.c server/learning/digest.h \

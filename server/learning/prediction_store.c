@@ -15,25 +15,6 @@ enum {
     SAMPLE_PART = 4, /* one prediction is at most this part of the whole */
 };
 
-static int run(sqlite3_stmt *statement)
-{
-    int result = sqlite3_step(statement);
-
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return result == SQLITE_DONE || result == SQLITE_ROW ? SQLITE_OK : result;
-}
-
-static int number(sqlite3_stmt *statement, int64_t *ret)
-{
-    int result = sqlite3_step(statement);
-
-    if (result == SQLITE_ROW)
-        *ret = sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    return result == SQLITE_ROW ? SQLITE_OK : result;
-}
-
 enum storage_status prediction_give_up(struct prediction_store *store, const char *action,
                                        struct storage_fault *fault)
 {
@@ -50,7 +31,7 @@ enum storage_status prediction_look_at_size(struct prediction_store *store,
 {
     int64_t pages = 0;
 
-    if (number(store->statements[STATEMENT_PAGES], &pages) != SQLITE_OK)
+    if (database_number(store->statements[STATEMENT_PAGES], &pages) != SQLITE_ROW)
         return prediction_give_up(store, "measure it", fault);
     store->used_bytes = (uint64_t)pages * PREDICTION_PAGE_BYTES;
     return STORAGE_OK;
@@ -83,7 +64,7 @@ static enum storage_status make_room(struct prediction_store *store, uint64_t by
     while (status == STORAGE_OK && removed > 0 &&
            store->used_bytes + bytes > store->options.bytes_max) {
         sqlite3_bind_int(store->statements[STATEMENT_EVICT], 1, EVICTED_AT_ONCE);
-        if (run(store->statements[STATEMENT_EVICT]) != SQLITE_OK)
+        if (database_run(store->statements[STATEMENT_EVICT]) != SQLITE_OK)
             return prediction_give_up(store, "remove the oldest", fault);
         removed = sqlite3_changes(store->db); /* none: an empty database has a few pages, too */
         status = prediction_look_at_size(store, fault);
@@ -122,7 +103,7 @@ static int insert(struct prediction_store *store, const struct tap_sample *sampl
     sqlite3_bind_int64(statement, 4, sample->generation);
     sqlite3_bind_blob64(statement, 5, store->content, bytes, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 6, digest.bytes, DIGEST_BYTES, SQLITE_STATIC);
-    return run(statement);
+    return database_run(statement);
 }
 
 enum storage_status prediction_store_add(struct prediction_store *store,
@@ -138,7 +119,7 @@ enum storage_status prediction_store_add(struct prediction_store *store,
                                  (unsigned long long)(store->options.bytes_max / SAMPLE_PART));
     if (!grow_content(store, bytes))
         return storage_fault_set(fault, STORAGE_NO_MEMORY, NULL, 0, "no memory for a prediction");
-    if (!store->open && run(store->statements[STATEMENT_BEGIN]) != SQLITE_OK)
+    if (!store->open && database_run(store->statements[STATEMENT_BEGIN]) != SQLITE_OK)
         return prediction_give_up(store, "begin", fault);
     store->open = true;
     status = make_room(store, bytes + ROW_BYTES, fault);
@@ -156,7 +137,7 @@ enum storage_status prediction_store_commit(struct prediction_store *store,
     if (!store->open)
         return STORAGE_OK;
     store->open = false;
-    if (run(store->statements[STATEMENT_COMMIT]) != SQLITE_OK)
+    if (database_run(store->statements[STATEMENT_COMMIT]) != SQLITE_OK)
         return prediction_give_up(store, "commit", fault);
     return STORAGE_OK;
 }
@@ -241,7 +222,7 @@ enum storage_status prediction_store_settle(struct prediction_store *store, cons
     sqlite3_bind_blob(statement, 1, digest.bytes, DIGEST_BYTES, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, (int64_t)nonce);
-    return run(statement) == SQLITE_OK ? STORAGE_OK
+    return database_run(statement) == SQLITE_OK ? STORAGE_OK
                                        : prediction_give_up(store, "settle a prediction", fault);
 }
 
@@ -256,7 +237,7 @@ enum storage_status prediction_store_expire(struct prediction_store *store, int6
         return status;
     sqlite3_bind_int64(statement, 1, now_ms - store->options.ttl_ms);
     sqlite3_bind_int(statement, 2, EXPIRED_AT_ONCE);
-    if (run(statement) != SQLITE_OK)
+    if (database_run(statement) != SQLITE_OK)
         return prediction_give_up(store, "remove what is too old", fault);
     *ret_more = sqlite3_changes(store->db) == EXPIRED_AT_ONCE;
     return STORAGE_OK;
@@ -268,7 +249,7 @@ enum storage_status prediction_store_measure(struct prediction_store *store, uin
     enum storage_status status = prediction_look_at_size(store, fault);
     int64_t count = 0;
 
-    if (status == STORAGE_OK && number(store->statements[STATEMENT_COUNT], &count) != SQLITE_OK)
+    if (status == STORAGE_OK && database_number(store->statements[STATEMENT_COUNT], &count) != SQLITE_ROW)
         status = prediction_give_up(store, "count its predictions", fault);
     *ret_count = (uint64_t)count;
     *ret_bytes = store->used_bytes;

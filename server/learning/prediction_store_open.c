@@ -27,34 +27,12 @@ static const char schema[] =
     "nonce INTEGER NOT NULL, generation INTEGER NOT NULL, content BLOB, digest BLOB NOT NULL) STRICT";
 static const char schema_index[] = "CREATE INDEX prediction_time ON prediction(time_ms)";
 
+/* A store is written in one way only: what breaks its constraints was not written by it. */
 enum storage_status prediction_fault(sqlite3 *db, const char *action, struct storage_fault *fault)
 {
-    int code = sqlite3_extended_errcode(db);
-    enum storage_status status = STORAGE_IO;
+    enum storage_status status = database_fault(db, prediction_file, action, fault);
 
-    switch (code & 0xff) {
-    case SQLITE_FULL:
-        status = STORAGE_NO_SPACE;
-        break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_SCHEMA:
-    case SQLITE_ERROR:
-    case SQLITE_CONSTRAINT:
-        status = STORAGE_DAMAGED;
-        break;
-    case SQLITE_NOMEM:
-        status = STORAGE_NO_MEMORY;
-        break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        status = STORAGE_BUSY;
-        break;
-    default:
-        break;
-    }
-    return storage_fault_set(fault, status, prediction_file, 0, "%s: cannot %s: %s (SQLite %d)",
-                             prediction_file, action, sqlite3_errmsg(db), code);
+    return status == STORAGE_CONFLICT ? fault->status = STORAGE_DAMAGED : status;
 }
 
 enum storage_status prediction_damaged(struct storage_fault *fault, const char *what)
@@ -83,15 +61,8 @@ static enum storage_status connect(struct prediction_store *store, struct storag
     static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                                   "PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON;"
                                   "PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=4194304;";
-    char path[4096];
-    int result;
+    int result = database_open(store->dir, prediction_file, SQLITE_OPEN_READWRITE, &store->db);
 
-    if (snprintf(path, sizeof(path), "%s/%s", store->dir->path, prediction_file) >=
-        (int)sizeof(path))
-        return storage_fault_set(fault, STORAGE_IO, prediction_file, 0, "its path is too long");
-    result =
-        sqlite3_open_v2(path, &store->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (store->db == NULL)
         return storage_fault_set(fault, STORAGE_NO_MEMORY, prediction_file, 0, "out of memory");
     if (result != SQLITE_OK ||
@@ -179,12 +150,7 @@ static enum storage_status prepare(struct prediction_store *store, struct storag
 #define X(name, sql) sql,
     static const char *const sql[] = {STATEMENT_MAP(X)};
 #undef X
-
-    for (int i = 0; i < STATEMENTS; i++)
-        if (sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK)
-            return prediction_fault(store->db, "prepare its statements", fault);
-    return STORAGE_OK;
+    return database_prepare(store->db, prediction_file, sql, STATEMENTS, store->statements, fault);
 }
 
 enum storage_status prediction_store_open(const struct storage_dir *dir,

@@ -4,9 +4,8 @@
 #ifndef SERVER_LEARNING_PREDICTION_STORE_PRIVATE_H
 #define SERVER_LEARNING_PREDICTION_STORE_PRIVATE_H
 
+#include "server/learning/database.h"
 #include "server/learning/prediction_store.h"
-
-#include <sqlite3.h>
 
 /* X(name, SQL) */
 #define STATEMENT_MAP(X)                                                                           \

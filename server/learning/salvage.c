@@ -20,15 +20,9 @@ struct salvage {
 
 static sqlite3 *open_database(const struct storage_dir *dir, const char *file, int flags)
 {
-    size_t size = strlen(dir->path) + strlen(file) + 2;
-    char *path = malloc(size);
-    sqlite3 *db = NULL;
+    sqlite3 *db;
 
-    if (path == NULL)
-        return NULL;
-    snprintf(path, size, "%s/%s", dir->path, file);
-    sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    free(path);
+    database_open(dir, file, flags, &db);
     if (db != NULL)
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return db;
@@ -250,7 +244,7 @@ static bool copy(sqlite3_stmt *from, sqlite3_stmt *into, bool (*holds)(sqlite3_s
         for (int i = 0; i < sqlite3_column_count(from); i++)
             if (sqlite3_bind_value(into, i + 1, sqlite3_column_value(from, i)) != SQLITE_OK)
                 return false;
-        if (journal_run(into) != SQLITE_OK)
+        if (database_run(into) != SQLITE_OK)
             return false;
     }
     return result == SQLITE_DONE;
@@ -326,7 +320,7 @@ static bool set_note(struct journal *journal, const struct salvage_anchor *ancho
         sqlite3_bind_int64(statement, 3, (int64_t)anchor->generation);
         sqlite3_bind_blob(statement, 4, anchor->chain.bytes, DIGEST_BYTES, SQLITE_STATIC);
         sqlite3_bind_blob(statement, 5, digest.bytes, DIGEST_BYTES, SQLITE_STATIC);
-        good = journal_run(statement) == SQLITE_OK;
+        good = database_run(statement) == SQLITE_OK;
     }
     sqlite3_finalize(statement);
     return good;

@@ -64,7 +64,7 @@ MUTANTS = [
      "storage_damage"),
     ("no latch", "journal_open.c", "atomic_store(&journal->latched, true);", ";", "storage_faults errors"),
     ("a failed commit acknowledged", "journal_append.c",
-     "result = journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);", "journal_run(journal->writes[JOURNAL_WRITE_COMMIT]);",
+     "result = database_run(journal->writes[JOURNAL_WRITE_COMMIT]);", "database_run(journal->writes[JOURNAL_WRITE_COMMIT]);",
      "storage_faults errors"),
     ("content not proven when read", "journal_read.c", "!digest_equal(&found, &digest))", "false)", "journal_damage"),
     ("a key's body not compared", "journal_find.c", "if (!digest_equal(&stored, body))", "if (0)", "journal"),
